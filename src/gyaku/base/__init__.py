@@ -1,0 +1,1 @@
+"""The ground floor: errors, files, languages and looks. Knows nothing of tensors."""

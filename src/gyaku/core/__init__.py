@@ -1,0 +1,1 @@
+"""Tensor, node, operation, backward walk, modes and observers. Knows no operation by name."""

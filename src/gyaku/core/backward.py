@@ -1,0 +1,262 @@
+"""The backward walk: iterative, deterministic, newest operation first; it checks what every rule returns."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gyaku.backend.namespace import NAMESPACES
+from gyaku.base.errors import GraphError, GyakuError, ShapeError
+from gyaku.core.mode import enable_grad, no_grad, state
+from gyaku.core.node import Leaf, Node, Pick
+from gyaku.core.tensor import Tensor, new_tensor
+
+_by_age = operator.attrgetter("id")
+
+
+def run_backward(
+    roots: Sequence[Tensor], gradients: Sequence[Any], retain: bool, create_graph: bool, inputs: Any = None
+) -> None:
+    """Walk back from ``roots`` and add what arrives at each leaf to its ``.grad`` (only ``inputs``, when given)."""
+    targets = None
+    if inputs is not None:
+        targets = {_node_of_input(t): None for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
+    grads = _start(roots, gradients, create_graph)
+    with enable_grad() if create_graph else no_grad():
+        walk([t._node for t in roots], grads, retain, create_graph, targets, accumulate=True)
+
+
+def gradients_of(
+    outputs: Sequence[Tensor], inputs: Sequence[Tensor], gradients: Sequence[Any], retain: bool, create_graph: bool
+) -> list[Any]:
+    """Return what arrives at each of ``inputs`` (arrays, or tensors with ``create_graph``; None where nothing does)."""
+    targets: dict[Any, Any] = {_node_of_input(t): None for t in inputs}
+    grads = _start(outputs, gradients, create_graph)
+    with enable_grad() if create_graph else no_grad():
+        walk([t._node for t in outputs], grads, retain, create_graph, targets, accumulate=False)
+    return [targets[t._node] for t in inputs]
+
+
+def _node_of_input(t: Tensor) -> Any:
+    if not isinstance(t, Tensor) or t._node is None:
+        raise GraphError("backward", "inputs that require grad", "one that does not", hint="call .requires_grad_()")
+    return t._node
+
+
+def _start(roots: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool) -> dict[Any, Any]:
+    """Return {node of each root: the gradient that starts there}."""
+    grads: dict[Any, Any] = {}
+    for t, g in zip(roots, gradients, strict=True):
+        if t._node is None:
+            raise GraphError("backward", "a tensor that requires grad", "one without a graph",
+                             hint="create its inputs with requires_grad=True, outside gyaku.no_grad()")
+        start = _seed(t, g, create_graph)
+        grads[t._node] = grads[t._node] + start if t._node in grads else start
+    return grads
+
+
+def _seed(t: Tensor, g: Any, create_graph: bool) -> Any:
+    if g is None:
+        if t._array.size != 1:
+            raise GraphError("backward", "a scalar, or the gradient arriving here as an argument",
+                             f"a tensor of shape {t.shape}",
+                             hint="reduce it (E.sum().backward()) or pass gradient=; the derivative of an array by an "
+                                  "array would be a fourth-order array")
+        xp = NAMESPACES[type(t._array)]
+        seed = xp.ones(t._array.shape, dtype=t._array.dtype)
+        return new_tensor(seed) if create_graph else seed
+    g = g if isinstance(g, Tensor) else new_tensor(np.asarray(g, dtype=t._array.dtype))
+    if g.shape != t.shape:
+        raise ShapeError("backward", f"a gradient of shape {t.shape}", str(g.shape))
+    return g if create_graph else g._array
+
+
+def walk(
+    roots: list[Any], grads: dict[Any, Any], retain: bool, create_graph: bool, targets: Any, *, accumulate: bool
+) -> None:
+    """Send ``grads`` back through the graph below ``roots``.
+
+    Nodes run in order of age, youngest first, which is a topological order. Arrays are let go as soon as they are used.
+    """
+    for node in _reachable(roots):
+        gy = grads.pop(node, None)
+        if gy is None:
+            continue
+        if node.hooks:
+            gy = _hooked(node, gy, create_graph)
+        if targets is not None and node in targets:
+            targets[node] = gy
+            if accumulate:
+                _deposit(node, gy, create_graph) if node.is_leaf else None
+        elif node.is_leaf and targets is None:
+            _deposit(node, gy, create_graph)
+            gy = None
+        if type(node) is Node:
+            _step(node, gy, grads, create_graph)
+            if not retain:
+                node.saved, node.cells, node.consts = None, (), None
+        elif type(node) is Pick:
+            slots = grads.setdefault(node.parents[0], [None] * len(node.parents[0].shape))
+            slots[node.index] = gy
+
+
+def _reachable(roots: list[Any]) -> list[Any]:
+    seen, stack = set(roots), list(roots)
+    nodes = []
+    while stack:
+        node = stack.pop()
+        nodes.append(node)
+        for p in node.parents:
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    nodes.sort(key=_by_age, reverse=True)
+    return nodes
+
+
+def _step(node: Node, gy: Any, grads: dict[Any, Any], create_graph: bool) -> None:
+    """Run one rule and hand its gradients to the parents, checked for number, shape and dtype."""
+    saved = node.saved
+    if saved is None:
+        raise _spent(node)
+    for cell in node.cells:
+        if cell is not None and cell[0] > node.id:
+            raise _overwritten(node)
+    if create_graph:
+        saved = _saved_tensors(node)
+    if type(gy) is list:
+        gy = tuple([_zeros_like(node, k, create_graph) if g is None else g for k, g in enumerate(gy)])
+        xp = NAMESPACES[type(gy[0])]
+    else:
+        xp = NAMESPACES[type(gy)]
+    parents = node.parents
+    try:
+        gxs = node.op.backward(xp, saved, gy, parents)
+    except GyakuError as error:
+        error.context = error.context or _context(node)
+        raise
+    if len(parents) == 1 and type(gxs) is not tuple:
+        gxs = (gxs,)
+    if state.observers:
+        for observer in state.observers:
+            observer.after_backward(node, gy, gxs)
+    if len(gxs) != len(parents):
+        raise GraphError(f"{node.op.name} (backward)", f"{len(parents)} gradients", str(len(gxs)), context=_context(node))
+    for p, gx in zip(parents, gxs):
+        if p is None or gx is None:
+            continue
+        if gx.shape != p.shape:
+            gx = _unbroadcast(node, gx, p.shape)
+        if gx.dtype != p.dtype:
+            gx = _cast(gx, p.dtype)
+        before = grads.get(p)
+        grads[p] = gx if before is None else before + gx
+
+
+def _cast(gx: Any, dtype: Any) -> Any:
+    if isinstance(gx, Tensor):
+        return gx if gx._array.dtype == dtype else gx.to(dtype)
+    return NAMESPACES[type(gx)].astype(gx, dtype)
+
+
+def _unbroadcast(node: Any, gx: Any, shape: tuple[int, ...]) -> Any:
+    """Sum ``gx`` over the axes along which an input of ``shape`` was broadcast."""
+    extra = len(gx.shape) - len(shape)
+    tail = gx.shape[extra:] if extra >= 0 else None
+    if tail is None or any(s not in (g, 1) for s, g in zip(shape, tail)):
+        raise ShapeError(f"{node.op.name} (backward)", f"a gradient of shape {shape}", str(gx.shape),
+                         context=_context(node))
+    xp = NAMESPACES[type(gx)]
+    axes = tuple(range(extra)) + tuple(i + extra for i, s in enumerate(shape) if s == 1 and tail[i] != 1)
+    return xp.reshape(xp.sum(gx, axis=axes), shape)
+
+
+def _saved_tensors(node: Node) -> tuple[Any, ...]:
+    """Return ``saved`` as tensors that belong to the graph, so that the rule's result can be differentiated again."""
+    out: list[Any] = []
+    for (kind, i), value in zip(node.op._plan[1], node.saved or ()):
+        if kind == "s" or not hasattr(value, "dtype"):
+            out.append(value)
+        elif kind == "x":
+            out.append(new_tensor(value, node.parents[i]))
+        else:
+            several = type(node.shape) is tuple and node.shape and type(node.shape[0]) is tuple
+            out.append(new_tensor(value, Pick(node, i, value.shape, value.dtype) if several else node))
+    return tuple(out)
+
+
+def _zeros_like(node: Node, k: int, create_graph: bool) -> Any:
+    zeros = np.zeros(node.shape[k], dtype=node.dtype[k])
+    return new_tensor(zeros) if create_graph else zeros
+
+
+def _hooked(node: Any, gy: Any, create_graph: bool) -> Any:
+    """Run the hooks of a node on its gradient; a hook may replace it."""
+    for hook in list(node.hooks):
+        given = gy if create_graph else new_tensor(np.asarray(gy) if isinstance(gy, np.generic) else gy)
+        answer = hook(given)
+        if answer is not None:
+            if answer.shape != node.shape:
+                raise ShapeError("hook", f"a gradient of shape {node.shape}", str(answer.shape))
+            gy = answer if create_graph else answer._array
+    return gy
+
+
+def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
+    """Add a gradient to the ``.grad`` of a leaf; an array that anyone else holds is copied first."""
+    tensor = leaf.tensor()
+    if tensor is None:
+        return
+    before = tensor._grad
+    if create_graph:
+        tensor._grad = gy if before is None else before + gy
+    elif before is None:
+        if type(gy) is np.ndarray:
+            if gy.base is not None or sys.getrefcount(gy) > _OWN:
+                gy = gy.copy()
+        elif isinstance(gy, np.generic):
+            gy = np.asarray(gy)
+        else:
+            gy = NAMESPACES[type(gy)].copy(gy)
+        tensor._grad = new_tensor(gy)
+    elif before._node is None and before._array.flags.writeable:
+        before._array += gy
+    else:
+        tensor._grad = new_tensor(before._array + gy)
+    for hook in leaf.after or ():
+        hook(tensor)
+
+
+def _count(gy: Any) -> int:
+    return sys.getrefcount(gy)
+
+
+def _own_references() -> int:
+    """Return the reference count seen one call down when the caller's one name is all that holds an array."""
+    gy = np.empty(1)
+    return _count(gy)
+
+
+_OWN = _own_references()  # differs between Python versions, so it is measured
+
+
+def _context(node: Any) -> str:
+    module = node.module() if getattr(node, "module", None) is not None else None
+    path = getattr(module, "path", "") if module is not None else ""
+    return ", ".join(part for part in (f"layer {path!r}" if path else "", f"made at {node.where}") if part)
+
+
+def _spent(node: Node) -> GraphError:
+    return GraphError("backward", "a graph that still holds its values", "one that is spent: backward has run through it",
+                      hint="pass retain_graph=True to the first backward, or compute the result again",
+                      context=_context(node))
+
+
+def _overwritten(node: Node) -> GraphError:
+    return GraphError(f"{node.op.name} (backward)", "the value of the forward pass",
+                      "a value that was overwritten in place after it",
+                      hint="write to a copy (.clone()), or run backward before the update", context=_context(node))

@@ -1,0 +1,118 @@
+"""What is switched on in this thread: recording, observers, the module at work."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Observer(Protocol):
+    """Sees each operation go by: pictures, timing, NaN traps and statistics are observers. All methods must exist.
+
+    ``inputs`` and ``outputs`` are raw arrays (or numbers), ``node`` is the record, or None when nothing is recorded.
+    """
+
+    def after_forward(self, op: Any, inputs: list[Any], output: Any, node: Any) -> None:
+        """Called after an operation gave its output."""
+
+    def failed_forward(self, op: Any, inputs: list[Any], error: BaseException) -> None:
+        """Called when an operation refused its inputs."""
+
+    def after_backward(self, node: Any, gy: Any, gxs: tuple[Any, ...]) -> None:
+        """Called after a node passed the gradient ``gy`` on as ``gxs`` (None where no gradient is wanted)."""
+
+
+class _State(threading.local):
+    grad: bool = True
+    observers: tuple[Observer, ...] = ()
+    module: Any = None  # weak reference to the innermost nn.Module whose forward runs
+
+
+state = _State()
+
+
+class _GradMode(contextlib.ContextDecorator):
+    """A context manager and decorator that records (or does not) inside."""
+
+    def __init__(self, value: bool) -> None:
+        self.value, self.before = value, []  # type: tuple[bool, list[bool]]
+
+    def __enter__(self) -> _GradMode:
+        self.before.append(state.grad)
+        state.grad = self.value
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        state.grad = self.before.pop()
+
+    def _recreate_cm(self) -> _GradMode:  # each decorated call gets its own stack
+        return type(self)(self.value)
+
+
+class no_grad(_GradMode):
+    """Record nothing inside: results need no gradient (``with no_grad():`` or ``@no_grad()``)."""
+
+    def __init__(self) -> None:
+        super().__init__(False)
+
+    def _recreate_cm(self) -> _GradMode:
+        return type(self)()
+
+
+class enable_grad(no_grad):
+    """Record inside, also within ``no_grad``."""
+
+    def __init__(self) -> None:
+        _GradMode.__init__(self, True)
+
+
+class inference_mode(no_grad):
+    """PyTorch's name for ``no_grad`` in prediction code; ``inference_mode(False)`` changes nothing."""
+
+    def __init__(self, mode: bool = True) -> None:
+        _GradMode.__init__(self, state.grad and not mode)
+
+
+class set_grad_enabled(_GradMode):
+    """Switch recording on or off: at once, and until the end of the block when used with ``with``."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self.first = state.grad
+        state.grad = self.value
+
+    def __enter__(self) -> _GradMode:
+        self.before.append(self.first)
+        state.grad = self.value
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorate ``function``; the construction itself then changes nothing outside."""
+        state.grad = self.first
+        mode = self.value
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with _GradMode(mode):
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations are recorded now."""
+    return state.grad
+
+
+@contextlib.contextmanager
+def observe(*observers: Observer) -> Any:
+    """Let ``observers`` see every operation of this thread inside the block."""
+    before = state.observers
+    state.observers = before + observers
+    try:
+        yield observers
+    finally:
+        state.observers = before

@@ -1,0 +1,1 @@
+"""The rule book: every operation, each derivative written once."""
