@@ -1,14 +1,13 @@
 """The rule of an operation, and the one place where operations are called.
 
 An operation is a small class: ``forward(self, xp, *x) -> y`` and ``backward(self, xp, saved, gy, needs) -> gx...``, both
-in array language only. Its dataclass fields are its static parameters; ``keep`` names what backward reads: inputs by
+in array language only. Its annotated fields are its static parameters; ``keep`` names what backward reads: inputs by
 forward's own argument names, ``y`` (or ``y0``, ``y1``, ...) for outputs, ``x.shape`` for a shape alone. Because only
 inputs and outputs are ever kept, the same backward, read with tensors, is differentiable again.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
@@ -34,8 +33,6 @@ _ndarray = np.ndarray
 class Op:
     """Base of all operations. Class attributes describe the rule; instances hold static parameters and nothing else."""
 
-    __slots__ = ()
-
     name: ClassVar[str] = ""
     label: ClassVar[str] = ""  # how a lecturer writes it, `{0}` the first input: "exp({0})", "{0} + {1}"
     keep: ClassVar[str] = ""
@@ -43,7 +40,28 @@ class Op:
     view: ClassVar[bool] = False  # the output may share memory with the first input
     differentiable: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ()
+    fields: ClassVar[tuple[str, ...]] = ()
     _plan: ClassVar[tuple[int, tuple[tuple[str, int], ...]]] = (_NONE, ())
+
+    def __init__(self, *static: Any, **named: Any) -> None:
+        values = self.__dict__
+        for name, value in zip(self.fields, static, strict=False):
+            values[name] = value
+        values.update(named)
+
+    @property
+    def static(self) -> tuple[Any, ...]:
+        """The static parameters, in the order of ``fields``."""
+        return tuple([getattr(self, f) for f in self.fields])
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.static == other.static  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.static))
+
+    def __repr__(self) -> str:
+        return f"{self.name}({', '.join(f'{f}={getattr(self, f)!r}' for f in self.fields)})"
 
     def forward(self, xp: Any, *x: Array) -> Any:
         """Return the output (a tuple for several) from input arrays. Pure: writes to nothing it is given."""
@@ -67,12 +85,13 @@ def register(cls: OpType) -> OpType:
     for slot in ("forward", "backward"):
         if slot not in cls.__dict__ and not any(slot in b.__dict__ for b in cls.__mro__[1:-2]):
             raise TypeError(f"{cls.__name__} has no rule {slot!r}")
-    made = dataclasses.dataclass(slots=True, unsafe_hash=True)(cls)
-    made.name = made.name or _snake(cls.__name__)
-    made.arguments = tuple(inspect.signature(made.forward).parameters)[2:]
-    made._plan = _plan(made)
-    REGISTRY[made.name] = made
-    return made  # type: ignore[return-value]
+    cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
+    cls.fields = tuple(f for c in reversed(cls.__mro__) for f, kind in c.__dict__.get("__annotations__", {}).items()
+                       if not str(kind).startswith("ClassVar"))
+    cls.arguments = tuple(inspect.signature(cls.forward).parameters)[2:]
+    cls._plan = _plan(cls)
+    REGISTRY[cls.name] = cls
+    return cls
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}

@@ -31,7 +31,6 @@ def _operand(value: Any, partner: Any) -> Any:
 class Elementwise(Op):
     """Base of the operations that combine elements of broadcast inputs."""
 
-    __slots__ = ()
     promotes = "join"
 
     def expected(self, *x: Any) -> str:
