@@ -75,7 +75,7 @@ def test_the_old_file_survives_an_error_in_the_block(tmp_path: Path) -> None:
 
 def test_trouble_with_another_file_keeps_its_own_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
-        open(tmp_path / "missing")
+        (tmp_path / "missing").read_bytes()
     assert names(tmp_path) == set()
 
 
@@ -219,7 +219,9 @@ def test_every_torn_end_is_told_and_cut_by_the_next_line(tmp_path: Path) -> None
         assert [list(row) for row in read_jsonl(path).rows] == [["a"], ["b"]][:lines] + [["c"]]
 
 
-@pytest.mark.parametrize("bad", [b"{\n", b"\n", b"[]\n", b"\xff\n", b"[" * 100_000 + b"\n", b'{"a":' + b"1" * 5000 + b"}\n"])
+@pytest.mark.parametrize(
+    "bad", [b"{\n", b"\n", b"[]\n", b"\xff\n", b"[" * 100_000 + b"\n", b'{"a":' + b"1" * 5000 + b"}\n"]
+)
 def test_a_broken_line_inside_a_log_is_named(tmp_path: Path, bad: bytes) -> None:
     (tmp_path / "log").write_bytes(b"{}\n" + bad + b"{}\n")
     with pytest.raises(DataError, match="line 2: expected a JSON object"):

@@ -13,11 +13,19 @@ from gyaku.base.look import CSS_FONTS, DARK, FONTS, LIGHT, Palette, palette
 # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB.
 SIGHT = {
     "usual": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]),
-}  # fmt: skip
-TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]])
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]
+    ),
+}
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+)
 CURVES = ("train", "dev", "test", "baseline", "forward", "backward", "right", "wrong")
 TOGETHER = [("train", "dev", "test", "baseline"), ("forward", "backward"), ("right", "wrong")]
 
@@ -45,7 +53,9 @@ def distance(one: str, other: str, sight: np.ndarray) -> float:
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 def test_every_colour_stands_out_from_its_paper(colours: Palette) -> None:
     assert contrast(colours.ink, colours.paper) >= 7
-    assert {name: contrast(getattr(colours, name), colours.paper) >= 3 for name in CURVES} == dict.fromkeys(CURVES, True)
+    assert {name: contrast(getattr(colours, name), colours.paper) >= 3 for name in CURVES} == dict.fromkeys(
+        CURVES, True
+    )
 
 
 @pytest.mark.parametrize("sight", SIGHT)
