@@ -1,0 +1,69 @@
+"""What the pages and docstrings show is run: nobody copies an example that fails."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+import shlex
+import types
+from pathlib import Path
+
+import pytest
+
+import gyaku
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ("README.md", "docs/tutorial.md")
+COMMAND_PAGES = (*PAGES, "CONTRIBUTING.md")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, *languages: str) -> list[tuple[int, str]]:
+    """Line number and text of each block of code in a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    found = [(text.count("\n", 0, match.start(2)), match) for match in BLOCK.finditer(text)]
+    return [(line, match[2]) for line, match in found if match[1] in languages]
+
+
+def commands(page: str) -> list[list[str]]:
+    """The lines of a page that call ``gyaku``, in words."""
+    lines = [line for _, block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("gyaku ")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_python_of_a_page_runs_from_top_to_bottom(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace = types.ModuleType("page").__dict__
+    shown = blocks(page, "python")
+    assert shown
+    for line, code in shown:
+        exec(compile("\n" * line + code, page, "exec"), namespace)  # noqa: S102  a failure points at its line
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES)
+def test_the_commands_of_a_page_exist_with_their_options(page: str) -> None:
+    from gyaku.cli import main
+
+    for words in commands(page):
+        command = main.commands[words[0]]  # type: ignore[attr-defined]
+        command.make_context(words[0], words[1:], resilient_parsing=True)
+
+
+def test_the_readme_shows_the_command() -> None:
+    assert ["train", "digits"] in commands("README.md")
+
+
+def modules() -> list[str]:
+    return sorted(info.name for info in pkgutil.walk_packages(gyaku.__path__, "gyaku.") if "__main__" not in info.name)
+
+
+@pytest.mark.parametrize("name", ["gyaku", *modules()])
+def test_the_examples_in_docstrings(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    assert doctest.testmod(importlib.import_module(name), optionflags=options).failed == 0
