@@ -253,7 +253,9 @@ def public(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.ClassDef]:
 
 def documented(node: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether it has a docstring, or something else speaks for it: its class (the formulas of an op), its property."""
-    spoken_for = node.name in {"forward", "backward"} or any("setter" in ast.unparse(d) for d in node.decorator_list)
+    spoken_for = node.name in {"forward", "backward", "expected", "hint"} or any(
+        "setter" in ast.unparse(d) for d in node.decorator_list
+    )
     return spoken_for or ast.get_docstring(node) is not None
 
 
