@@ -16,6 +16,28 @@ from gyaku.core.node import Leaf, Node, Pick
 from gyaku.core.tensor import Tensor, new_tensor
 
 _by_age = operator.attrgetter("id")
+_getrefcount = sys.getrefcount
+_new = object.__new__
+
+
+def backward(
+    self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+) -> None:
+    """Run backward from here: every leaf that requires_grad gets d(self)/d(leaf) added to its ``.grad``.
+
+    ``gradient`` is the gradient arriving here and must be given unless this is a scalar. The graph is spent
+    afterwards unless ``retain_graph`` (or ``create_graph``, which makes the gradients differentiable). With ``inputs``
+    only those get their gradient.
+    Raises ``GraphError`` when there is no graph, it is spent, or a saved value was overwritten.
+    """
+    node = self._node
+    if node is None or create_graph or inputs is not None:
+        run_backward([self], [gradient], create_graph if retain_graph is None else retain_graph, create_graph, inputs)
+    else:
+        walk([node], {node: _seed(self, gradient, False)}, bool(retain_graph), False, None, True)
+
+
+Tensor.backward = backward  # type: ignore[method-assign]
 
 
 def run_backward(
@@ -25,9 +47,12 @@ def run_backward(
     targets = None
     if inputs is not None:
         targets = {_node_of_input(t): None for t in ([inputs] if isinstance(inputs, Tensor) else inputs)}
-    grads = _start(roots, gradients, create_graph)
-    with enable_grad() if create_graph else no_grad():
-        walk([t._node for t in roots], grads, retain, create_graph, targets, accumulate=True)
+    nodes, grads = _start(roots, gradients, create_graph)
+    if create_graph:
+        with enable_grad():
+            walk(nodes, grads, retain, True, targets, True)
+    else:
+        walk(nodes, grads, retain, False, targets, True)
 
 
 def gradients_of(
@@ -35,9 +60,9 @@ def gradients_of(
 ) -> list[Any]:
     """Return what arrives at each of ``inputs`` (arrays, or tensors with ``create_graph``; None where nothing does)."""
     targets: dict[Any, Any] = {_node_of_input(t): None for t in inputs}
-    grads = _start(outputs, gradients, create_graph)
+    nodes, grads = _start(outputs, gradients, create_graph)
     with enable_grad() if create_graph else no_grad():
-        walk([t._node for t in outputs], grads, retain, create_graph, targets, accumulate=False)
+        walk(nodes, grads, retain, create_graph, targets, False)
     return [targets[t._node] for t in inputs]
 
 
@@ -47,84 +72,109 @@ def _node_of_input(t: Tensor) -> Any:
     return t._node
 
 
-def _start(roots: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool) -> dict[Any, Any]:
-    """Return {node of each root: the gradient that starts there}."""
-    grads: dict[Any, Any] = {}
+def _start(roots: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool) -> tuple[list[Any], dict[Any, Any]]:
+    """Return the nodes of ``roots``, and {node: the gradient that starts there}."""
+    nodes, grads = [], {}  # type: tuple[list[Any], dict[Any, Any]]
     for t, g in zip(roots, gradients, strict=True):
-        if t._node is None:
+        node = t._node
+        if node is None:
             raise GraphError("backward", "a tensor that requires grad", "one without a graph",
                              hint="create its inputs with requires_grad=True, outside gyaku.no_grad()")
         start = _seed(t, g, create_graph)
-        grads[t._node] = grads[t._node] + start if t._node in grads else start
-    return grads
+        grads[node] = grads[node] + start if node in grads else start
+        nodes.append(node)
+    return nodes, grads
 
 
 def _seed(t: Tensor, g: Any, create_graph: bool) -> Any:
+    y = t._array
     if g is None:
-        if t._array.size != 1:
+        if y.size != 1:
             raise GraphError("backward", "a scalar, or the gradient arriving here as an argument",
                              f"a tensor of shape {t.shape}",
                              hint="reduce it (E.sum().backward()) or pass gradient=; the derivative of an array by an "
                                   "array would be a fourth-order array")
-        xp = NAMESPACES[type(t._array)]
-        seed = xp.ones(t._array.shape, dtype=t._array.dtype)
+        seed = NAMESPACES[type(y)].ones(y.shape, dtype=y.dtype)
         return new_tensor(seed) if create_graph else seed
-    g = g if isinstance(g, Tensor) else new_tensor(np.asarray(g, dtype=t._array.dtype))
-    if g.shape != t.shape:
+    if not isinstance(g, Tensor):
+        g = new_tensor(np.asarray(g, dtype=y.dtype))
+    if g._array.shape != y.shape:
         raise ShapeError("backward", f"a gradient of shape {t.shape}", str(g.shape))
     return g if create_graph else g._array
 
 
 def walk(
-    roots: list[Any], grads: dict[Any, Any], retain: bool, create_graph: bool, targets: Any, *, accumulate: bool
+    roots: list[Any], grads: dict[Any, Any], retain: bool, create_graph: bool, targets: Any, accumulate: bool
 ) -> None:
     """Send ``grads`` back through the graph below ``roots``.
 
-    Nodes run in order of age, youngest first, which is a topological order. Arrays are let go as soon as they are used.
+    Nodes run in order of age, youngest first, which is a topological order. Each rule's gradients are checked for number,
+    shape and dtype and added up at the parents. Arrays are let go as soon as they are used.
     """
+    take, look = grads.pop, grads.get
     for node in _reachable(roots):
-        gy = grads.pop(node, None)
+        kind = type(node)
+        if kind is Leaf:
+            continue
+        gy = take(node, None)
         if gy is None:
             continue
         if node.hooks:
             gy = _hooked(node, gy, create_graph)
         if targets is not None and node in targets:
             targets[node] = gy
-            if accumulate:
-                _deposit(node, gy, create_graph) if node.is_leaf else None
-        elif node.is_leaf and targets is None:
-            _deposit(node, gy, create_graph)
-            gy = None
-        if type(node) is Node:
-            _step(node, gy, grads, create_graph)
-            if not retain:
-                node.saved, node.cells, node.consts = None, (), None
-        elif type(node) is Pick:
+        if kind is Pick:
             slots = grads.setdefault(node.parents[0], [None] * len(node.parents[0].shape))
             slots[node.index] = gy
+            continue
+        gxs = _run_rule(node, gy, create_graph)
+        if not retain:
+            node.saved = node.consts = None
+            node.cells = ()
+        gy = None
+        for p, gx in zip(node.parents, gxs):
+            if p is None or gx is None:
+                continue
+            if gx.shape != p.shape:
+                gx = _unbroadcast(node, gx, p.shape)
+            if gx.dtype is not p.dtype and gx.dtype != p.dtype:
+                gx = _cast(gx, p.dtype)
+            before = look(p)
+            grads[p] = gx if before is None else before + gx
+        gxs = gx = before = None  # let go, so that what only a leaf will hold is handed over without a copy
+    while grads:  # what is left has arrived at leaves
+        leaf, gy = grads.popitem()
+        if leaf.hooks:
+            gy = _hooked(leaf, gy, create_graph)
+        if targets is not None:
+            if leaf not in targets:
+                continue
+            targets[leaf] = gy
+        if accumulate:
+            _deposit(leaf, gy, create_graph)
 
 
 def _reachable(roots: list[Any]) -> list[Any]:
-    seen, stack = set(roots), list(roots)
-    nodes = []
-    while stack:
-        node = stack.pop()
-        nodes.append(node)
+    """Return the nodes below ``roots``, youngest first; leaves only where they are roots."""
+    nodes = roots if len(roots) == 1 else list(dict.fromkeys(roots))
+    seen = set(nodes)
+    for node in nodes:  # grows while it is read
         for p in node.parents:
-            if p is not None and p not in seen:
+            if p is not None and type(p) is not Leaf and p not in seen:
                 seen.add(p)
-                stack.append(p)
-    nodes.sort(key=_by_age, reverse=True)
+                nodes.append(p)
+    if len(nodes) > 1:
+        nodes.sort(key=_by_age, reverse=True)
     return nodes
 
 
-def _step(node: Node, gy: Any, grads: dict[Any, Any], create_graph: bool) -> None:
-    """Run one rule and hand its gradients to the parents, checked for number, shape and dtype."""
-    saved = node.saved
+def _run_rule(node: Node, gy: Any, create_graph: bool) -> Any:
+    """Return the gradients by each parent, after making sure that what was saved is still what it was."""
+    saved, parents = node.saved, node.parents
     if saved is None:
         raise _spent(node)
     for cell in node.cells:
-        if cell is not None and cell[0] > node.id:
+        if cell[0] > node.id:
             raise _overwritten(node)
     if create_graph:
         saved = _saved_tensors(node)
@@ -133,28 +183,19 @@ def _step(node: Node, gy: Any, grads: dict[Any, Any], create_graph: bool) -> Non
         xp = NAMESPACES[type(gy[0])]
     else:
         xp = NAMESPACES[type(gy)]
-    parents = node.parents
     try:
         gxs = node.op.backward(xp, saved, gy, parents)
     except GyakuError as error:
         error.context = error.context or _context(node)
         raise
-    if len(parents) == 1 and type(gxs) is not tuple:
+    if type(gxs) is not tuple:
         gxs = (gxs,)
+    if len(gxs) != len(parents):
+        raise GraphError(f"{node.op.name} (backward)", f"{len(parents)} gradients", str(len(gxs)), context=_context(node))
     if state.observers:
         for observer in state.observers:
             observer.after_backward(node, gy, gxs)
-    if len(gxs) != len(parents):
-        raise GraphError(f"{node.op.name} (backward)", f"{len(parents)} gradients", str(len(gxs)), context=_context(node))
-    for p, gx in zip(parents, gxs):
-        if p is None or gx is None:
-            continue
-        if gx.shape != p.shape:
-            gx = _unbroadcast(node, gx, p.shape)
-        if gx.dtype != p.dtype:
-            gx = _cast(gx, p.dtype)
-        before = grads.get(p)
-        grads[p] = gx if before is None else before + gx
+    return gxs
 
 
 def _cast(gx: Any, dtype: Any) -> Any:
@@ -178,7 +219,7 @@ def _unbroadcast(node: Any, gx: Any, shape: tuple[int, ...]) -> Any:
 def _saved_tensors(node: Node) -> tuple[Any, ...]:
     """Return ``saved`` as tensors that belong to the graph, so that the rule's result can be differentiated again."""
     out: list[Any] = []
-    for (kind, i), value in zip(node.op._plan[1], node.saved or ()):
+    for (kind, i), value in zip(node.op._codes, node.saved or ()):
         if kind == "s" or not hasattr(value, "dtype"):
             out.append(value)
         elif kind == "x":
@@ -212,33 +253,38 @@ def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
     if tensor is None:
         return
     before = tensor._grad
-    if create_graph:
-        tensor._grad = gy if before is None else before + gy
+    if before is None and type(gy) is np.ndarray:
+        if _getrefcount(gy) > _OWN or gy.base is not None:
+            gy = gy.copy()
+        grad = tensor._grad = _new(Tensor)
+        grad._array = gy
+        grad._cell = [0]
+        grad._node = grad._grad = grad._extra = None
     elif before is None:
-        if type(gy) is np.ndarray:
-            if gy.base is not None or sys.getrefcount(gy) > _OWN:
-                gy = gy.copy()
-        elif isinstance(gy, np.generic):
-            gy = np.asarray(gy)
-        else:
-            gy = NAMESPACES[type(gy)].copy(gy)
-        tensor._grad = new_tensor(gy)
+        tensor._grad = gy if create_graph else new_tensor(_as_own(gy))
+    elif create_graph:
+        tensor._grad = before + gy
     elif before._node is None and before._array.flags.writeable:
         before._array += gy
     else:
         tensor._grad = new_tensor(before._array + gy)
-    for hook in leaf.after or ():
-        hook(tensor)
+    if leaf.after:
+        for hook in leaf.after:
+            hook(tensor)
 
 
-def _count(gy: Any) -> int:
-    return sys.getrefcount(gy)
+def _as_own(gy: Any) -> Any:
+    return np.asarray(gy) if isinstance(gy, np.generic) else NAMESPACES[type(gy)].copy(gy)
+
+
+def _count(leaf: Any, gy: Any) -> int:
+    return _getrefcount(gy)
 
 
 def _own_references() -> int:
     """Return the reference count seen one call down when the caller's one name is all that holds an array."""
     gy = np.empty(1)
-    return _count(gy)
+    return _count(None, gy)
 
 
 _OWN = _own_references()  # differs between Python versions, so it is measured

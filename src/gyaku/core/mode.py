@@ -28,10 +28,15 @@ class Observer(Protocol):
 class _State(threading.local):
     grad: bool = True
     observers: tuple[Observer, ...] = ()
+    recording: bool = True  # grad is on and nobody observes: what the fast path asks
     module: Any = None  # weak reference to the innermost nn.Module whose forward runs
 
 
 state = _State()
+
+
+def _set(grad: bool, observers: tuple[Observer, ...]) -> None:
+    state.grad, state.observers, state.recording = grad, observers, grad and not observers
 
 
 class _GradMode(contextlib.ContextDecorator):
@@ -42,11 +47,11 @@ class _GradMode(contextlib.ContextDecorator):
 
     def __enter__(self) -> _GradMode:
         self.before.append(state.grad)
-        state.grad = self.value
+        _set(self.value, state.observers)
         return self
 
     def __exit__(self, *_: object) -> None:
-        state.grad = self.before.pop()
+        _set(self.before.pop(), state.observers)
 
     def _recreate_cm(self) -> _GradMode:  # each decorated call gets its own stack
         return type(self)(self.value)
@@ -82,16 +87,16 @@ class set_grad_enabled(_GradMode):
     def __init__(self, mode: bool) -> None:
         super().__init__(bool(mode))
         self.first = state.grad
-        state.grad = self.value
+        _set(self.value, state.observers)
 
     def __enter__(self) -> _GradMode:
         self.before.append(self.first)
-        state.grad = self.value
+        _set(self.value, state.observers)
         return self
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Decorate ``function``; the construction itself then changes nothing outside."""
-        state.grad = self.first
+        _set(self.first, state.observers)
         mode = self.value
 
         @functools.wraps(function)
@@ -111,8 +116,8 @@ def is_grad_enabled() -> bool:
 def observe(*observers: Observer) -> Any:
     """Let ``observers`` see every operation of this thread inside the block."""
     before = state.observers
-    state.observers = before + observers
+    _set(state.grad, before + observers)
     try:
         yield observers
     finally:
-        state.observers = before
+        _set(state.grad, before)

@@ -29,10 +29,10 @@ class Node:
     is_leaf = False
 
     op: Any
-    parents: tuple[Any, ...]
-    saved: tuple[Any, ...] | None
-    cells: tuple[Any, ...]
-    consts: tuple[Any, ...] | None
+    parents: Any
+    saved: Any
+    cells: Any
+    consts: Any
     id: int
     shape: Any
     dtype: Any

@@ -9,6 +9,7 @@ inputs and outputs are ever kept, the same backward, read with tensors, is diffe
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
@@ -24,9 +25,9 @@ from gyaku.core.tensor import Tensor, new_tensor
 Array = Any
 REGISTRY: dict[str, type[Op]] = {}
 _new = object.__new__
+_getframe = sys._getframe
 OpType = TypeVar("OpType", bound="type[Op]")
 
-_NONE, _INPUTS, _OUTPUT, _MIXED = range(4)
 _ndarray = np.ndarray
 
 
@@ -41,7 +42,8 @@ class Op:
     differentiable: ClassVar[bool] = True
     arguments: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[tuple[str, ...]] = ()
-    _plan: ClassVar[tuple[int, tuple[tuple[str, int], ...]]] = (_NONE, ())
+    _codes: ClassVar[tuple[tuple[str, int], ...]] = ()
+    _keeps: ClassVar[int] = 0  # 0 nothing, 1 all inputs, 2 the output, 3 some other choice
 
     def __init__(self, *static: Any, **named: Any) -> None:
         values = self.__dict__
@@ -89,7 +91,9 @@ def register(cls: OpType) -> OpType:
     cls.fields = tuple(f for c in reversed(cls.__mro__) for f, kind in c.__dict__.get("__annotations__", {}).items()
                        if not str(kind).startswith("ClassVar"))
     cls.arguments = tuple(inspect.signature(cls.forward).parameters)[2:]
-    cls._plan = _plan(cls)
+    cls._codes = _codes(cls)
+    everything = tuple(("x", i) for i in range(len(cls.arguments)))
+    cls._keeps = {(): 0, everything: 1, (("y", 0),): 2}.get(cls._codes, 3)
     REGISTRY[cls.name] = cls
     return cls
 
@@ -120,33 +124,31 @@ def _snake(name: str) -> str:
     return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
 
 
-def _plan(cls: type[Op]) -> tuple[int, tuple[tuple[str, int], ...]]:
-    """Turn ``keep`` into (pattern, codes): codes are ("x", input), ("y", output) or ("s", shape of input)."""
+def _codes(cls: type[Op]) -> tuple[tuple[str, int], ...]:
+    """Turn ``keep`` into codes: ("x", input), ("y", output) or ("s", shape of input)."""
     codes: list[tuple[str, int]] = []
     for word in cls.keep.split():
         base, _, attribute = word.partition(".")
-        if base[0] == "y" and base[1:].isdigit() or base == "y":
+        if base == "y" or (base[0] == "y" and base[1:].isdigit()):
             codes.append(("y", int(base[1:] or 0)))
         else:
             codes.append(("s" if attribute == "shape" else "x", cls.arguments.index(base)))
-    if not codes:
-        return _NONE, ()
-    if codes == [("x", i) for i in range(len(cls.arguments))]:
-        return _INPUTS, tuple(codes)
-    return (_OUTPUT if codes == [("y", 0)] else _MIXED), tuple(codes)
+    return tuple(codes)
 
 
 def apply(op: Op, *inputs: Any) -> Any:
     """Run ``op`` on tensors (numbers and None are constants), record it when a gradient is wanted, return tensors.
 
-    Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path.
+    Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path. This function
+    and ``walk`` are the two hot paths of the package; what is rare lives in the helpers below.
     """
-    xs, track, plain, common = [], False, True, None
+    xs, parents, track, plain, common = [], [], False, True, None
     for t in inputs:
         if isinstance(t, Tensor):
-            x = t._array
-            if t._node is not None:
+            x, node = t._array, t._node
+            if node is not None:
                 track = True
+            parents.append(node)
             if type(x) is not _ndarray:
                 plain = False
             elif x.dtype is not common:
@@ -158,11 +160,12 @@ def apply(op: Op, *inputs: Any) -> Any:
         else:
             if t.__class__ is not float and t.__class__ is not int:
                 plain = False
+            parents.append(None)
             xs.append(t)
     xp = numpy_namespace
     if not plain:  # anything but NumPy arrays of one floating type and Python numbers
         if op.promotes:
-            promoted = _promoted(op, inputs, xs)
+            promoted = _promoted(op, xs, inputs)
             if promoted is not None:
                 return apply(op, *promoted)
         xp = namespace_of(*xs)
@@ -172,11 +175,117 @@ def apply(op: Op, *inputs: Any) -> Any:
         raise _explained(op, xs, error) from error
     if type(y) is not _ndarray:
         y = _as_arrays(y)
-    if not (track and state.grad and op.differentiable):
-        if state.observers:
+    now = state
+    out = _new(Tensor)
+    out._array, out._cell, out._grad, out._extra = y, inputs[0]._cell if op.view else [0], None, None
+    if not (track and now.grad and op.differentiable):
+        out._node = None
+        if type(y) is tuple:
+            out = _several(None, out)
+        if now.observers:
             _tell(op, xs, y, None)
-        return _plain(op, inputs, y)
-    return _recorded(op, inputs, xs, y)
+        return out
+    out._node = node = _new(Node)
+    node.op, node.parents, node.module, node.hooks, node.id = op, parents, now.module, None, clock()
+    frame = _getframe(1)  # the user's line is the first frame outside this package
+    while _inside[frame.f_globals["__name__"]]:
+        frame = frame.f_back
+    node.code, node.lasti = frame.f_code, frame.f_lasti
+    node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
+    if type(y) is tuple:
+        out = _several(node, out)
+    else:
+        node.shape, node.dtype = y.shape, y.dtype
+    if op._codes:
+        _save(node, inputs, xs, out)
+    else:
+        node.saved = node.cells = ()
+    if now.observers:
+        _tell(op, xs, y, node)
+    return out
+
+
+def apply1(op: Op, t: Tensor) -> Any:
+    """``apply`` for one tensor: the straight road of the common case (measured: 0.7 us less per call)."""
+    if isinstance(t, Tensor):
+        x, parent, now = t._array, t._node, state
+        if parent is not None and now.recording and type(x) is _ndarray and x.dtype.kind == "f" and not op.view:
+            try:
+                y = op.forward(numpy_namespace, x)
+            except Exception as error:
+                raise _explained(op, [x], error) from error
+            if type(y) is not _ndarray:
+                y = np.asarray(y)
+            node = _new(Node)
+            node.parents, node.consts = (parent,), None
+            return _record(op, node, y, (t,), (x,), (t._cell,))
+    return apply(op, t)
+
+
+def apply2(op: Op, a: Any, b: Any) -> Any:
+    """``apply`` for two tensors: the straight road of the common case (measured: 0.7 us less per call)."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        x, z, now = a._array, b._array, state
+        if now.recording and type(x) is _ndarray and type(z) is _ndarray:
+            kind = x.dtype
+            if kind is z.dtype and kind.kind == "f":
+                p, q = a._node, b._node
+                if p is not None or q is not None:
+                    try:
+                        y = op.forward(numpy_namespace, x, z)
+                    except Exception as error:
+                        raise _explained(op, [x, z], error) from error
+                    if type(y) is not _ndarray:
+                        y = np.asarray(y)
+                    node = _new(Node)
+                    node.parents = (p, q)
+                    node.consts = None if p is not None and q is not None else (x if p is None else None, z)
+                    return _record(op, node, y, (a, b), (x, z), (a._cell, b._cell))
+    return apply(op, a, b)
+
+
+def _record(op: Op, node: Node, y: Any, inputs: tuple[Tensor, ...], xs: tuple[Any, ...], cells: tuple[Any, ...]) -> Tensor:
+    """Fill ``node`` for one output ``y`` of ``xs`` and return its tensor."""
+    node.op = op
+    node.module = state.module
+    node.hooks = None
+    node.id = clock()
+    node.shape = y.shape
+    node.dtype = y.dtype
+    frame = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
+    while _inside[frame.f_globals["__name__"]]:
+        frame = frame.f_back
+    node.code = frame.f_code
+    node.lasti = frame.f_lasti
+    out = _new(Tensor)
+    out._array = y
+    out._node = node
+    out._cell = [0]
+    out._grad = out._extra = None
+    keep = op._keeps
+    if keep == 1:  # all inputs
+        node.saved, node.cells = xs, cells
+        for cell in cells:
+            if cell[0] == FOREIGN:
+                _save(node, inputs, xs, out)
+    elif keep == 2:  # the output
+        node.saved, node.cells = (y,), (out._cell,)
+    elif keep == 0:
+        node.saved = node.cells = ()
+    else:
+        _save(node, inputs, xs, out)
+    return out
+
+
+class _Inside(dict[str, bool]):
+    """Whether a module of this name belongs to the package; answered once per name."""
+
+    def __missing__(self, name: str) -> bool:
+        self[name] = name.startswith("gyaku.") and not name.endswith("__main__")
+        return self[name]
+
+
+_inside = _Inside()
 
 
 def _as_arrays(y: Any) -> Any:
@@ -190,70 +299,42 @@ def _tell(op: Op, xs: list[Any], y: Any, node: Node | None) -> None:
         observer.after_forward(op, xs, y, node)
 
 
-def _plain(op: Op, inputs: tuple[Any, ...], y: Any) -> Any:
-    cell = inputs[0]._cell if op.view else None
-    if type(y) is tuple:
-        return tuple([new_tensor(v, None, cell) for v in y])
-    return new_tensor(y, None, cell)
+def _several(node: Node | None, out: Tensor) -> tuple[Tensor, ...]:
+    """Give each output a tensor and each floating one its Pick; whole numbers and truth values carry no gradient.
+
+    All share one write cell, so that a write to any is noticed.
+    """
+    ys, cell = out._array, out._cell
+    if node is None:
+        return tuple([new_tensor(v, None, cell) for v in ys])
+    node.shape, node.dtype = tuple([v.shape for v in ys]), tuple([v.dtype for v in ys])
+    picks = [Pick(node, k, v.shape, v.dtype) if v.dtype.kind == "f" else None for k, v in enumerate(ys)]
+    return tuple([new_tensor(v, pick, cell) for v, pick in zip(ys, picks)])
 
 
-def _recorded(op: Op, inputs: tuple[Any, ...], xs: list[Any], y: Any) -> Any:
-    """Make the node of a call and the tensors of its outputs."""
-    node = _new(Node)
-    parents = [t._node if isinstance(t, Tensor) else None for t in inputs]
-    node.op, node.parents, node.hooks, node.module = op, parents, None, state.module
-    node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
-    frame = user_frame()
-    node.code, node.lasti, node.id = frame.f_code, frame.f_lasti, clock()
-    if type(y) is tuple:
-        cell = None
-        out = _several(op, node, inputs, y)
-    else:
-        node.shape, node.dtype = y.shape, y.dtype
-        cell = inputs[0]._cell if op.view else [0]
-        out = new_tensor(y, node, cell)
-    pattern, codes = op._plan
-    if pattern == _NONE:
-        node.saved = node.cells = ()
-    elif pattern == _OUTPUT and type(y) is not tuple:
-        node.saved, node.cells = (y,), (cell,)
-    else:
-        node.saved, node.cells = _saved(codes, inputs, xs, y if type(y) is tuple else (y,), cell)
-    if state.observers:
-        _tell(op, xs, y, node)
-    return out
-
-
-def _several(op: Op, node: Node, inputs: tuple[Any, ...], y: tuple[Any, ...]) -> tuple[Tensor, ...]:
-    """Give each differentiable output its Pick; whole numbers and truth values carry no gradient."""
-    node.shape, node.dtype = tuple([v.shape for v in y]), tuple([v.dtype for v in y])
-    cell = inputs[0]._cell if op.view else None
-    return tuple([
-        new_tensor(v, Pick(node, k, v.shape, v.dtype) if v.dtype.kind == "f" else None, cell) for k, v in enumerate(y)
-    ])
-
-
-def _saved(
-    codes: tuple[tuple[str, int], ...], inputs: tuple[Any, ...], xs: list[Any], ys: tuple[Any, ...], cell: Any
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+def _save(node: Node, inputs: tuple[Any, ...], xs: list[Any], out: Any) -> None:
+    """Keep on ``node`` what its op's backward reads, and the cells that tell when that is overwritten."""
     saved, cells = [], []
-    for kind, i in codes:
-        if kind == "y":
-            saved.append(ys[i])
-            cells.append(cell)
+    for kind, i in node.op._codes:
+        if kind == "x":
+            x, t = xs[i], inputs[i]
+            if isinstance(t, Tensor):
+                cell = t._cell
+                if cell[0] == FOREIGN:  # others may write to this memory unseen: keep the value of now
+                    x = x.copy()
+                else:
+                    cells.append(cell)
+            saved.append(x)
         elif kind == "s":
             saved.append(xs[i].shape)
-        elif isinstance(inputs[i], Tensor):
-            c = inputs[i]._cell
-            foreign = c[0] == FOREIGN  # others may write to this memory unseen: keep the value of now
-            saved.append(xs[i].copy() if foreign else xs[i])
-            cells.append(None if foreign else c)
         else:
-            saved.append(xs[i])
-    return tuple(saved), tuple(cells)
+            y = out[i] if type(out) is tuple else out
+            cells.append(y._cell)
+            saved.append(y._array)
+    node.saved, node.cells = saved, cells
 
 
-def _promoted(op: Op, inputs: tuple[Any, ...], xs: list[Any]) -> list[Any] | None:
+def _promoted(op: Op, xs: list[Any], inputs: tuple[Any, ...]) -> list[Any] | None:
     """Return the inputs cast to one common type, or None when they are right as they are."""
     arrays = [x for x in xs if hasattr(x, "dtype")]
     joined = arrays[0].dtype

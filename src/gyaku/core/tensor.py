@@ -142,19 +142,6 @@ class Tensor:
             raise ShapeError("Tensor.grad", f"a gradient of shape {self.shape}", str(value.shape))
         self._grad = value
 
-    def backward(
-        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
-    ) -> None:
-        """Run backward from here: every leaf that requires_grad gets d(self)/d(leaf) added to its ``.grad``.
-
-        ``gradient`` is the gradient arriving here and must be given unless this is a scalar. The graph is spent
-        afterwards unless ``retain_graph`` (or ``create_graph``, which makes the gradients differentiable).
-        Raises ``GraphError`` when there is no graph, it is spent, or a saved value was overwritten.
-        """
-        from gyaku.core.backward import run_backward
-
-        run_backward([self], [gradient], create_graph if retain_graph is None else retain_graph, create_graph, inputs)
-
     def retain_grad(self) -> None:
         """Let this result keep its gradient in ``.grad`` when backward passes."""
         if self._node is None:
