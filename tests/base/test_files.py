@@ -58,6 +58,31 @@ def test_a_new_file_has_the_usual_mode(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_file_keeps_its_mode(tmp_path: Path) -> None:
+    write_bytes_atomic(tmp_path / "a", b"old")
+    (tmp_path / "a").chmod(0o600)
+    write_bytes_atomic(tmp_path / "a", b"new")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_a_read_only_file_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_bytes_atomic(tmp_path / "a", b"old")
+    (tmp_path / "a").chmod(0o444)
+    if os.geteuid() == 0:  # root may write anything
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(DataError, match=r"write .*a: no permission\."):
+        write_bytes_atomic(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old" and names(tmp_path) == {"a"}
+
+
+def test_a_long_name(tmp_path: Path) -> None:
+    name = "逆" * 80
+    write_bytes_atomic(tmp_path / name, b"")
+    assert names(tmp_path) == {name}
+
+
+@posix
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real" / "file")

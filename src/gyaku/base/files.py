@@ -12,6 +12,7 @@ import io
 import json
 import os
 import secrets
+import shutil
 import socket
 import stat
 import warnings
@@ -52,8 +53,8 @@ def atomic_write(path: Location) -> Iterator[io.BufferedWriter]:
     """Open a binary file for writing that appears under its name whole or not at all.
 
     The bytes go to a temporary file in the same folder, are forced to the disk, then renamed over ``path``. When the
-    block raises, the disk is full or the process dies, the old file is untouched.
-    Raises ``DataError`` naming the file when the disk refuses.
+    block raises, the disk is full or the process dies, the old file is untouched. A file keeps its permissions, and one
+    that is read-only is not replaced. Raises ``DataError`` naming the file when the disk refuses.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -65,9 +66,10 @@ def atomic_write(path: Location) -> Iterator[io.BufferedWriter]:
     target = Path(os.path.realpath(path))  # a link stays a link: what it points to is replaced
     if target.exists() and not target.is_file():
         raise DataError(f"write {os.fspath(path)}", "the name of a file", "a folder or device")
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}{TEMPORARY}")
+    temporary = target.with_name(f".{target.name[:60]}.{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with open(temporary, "xb") as file:
+            _keep_permissions(target, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -80,6 +82,13 @@ def atomic_write(path: Location) -> Iterator[io.BufferedWriter]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _keep_permissions(old: Path, new: Path) -> None:
+    if old.exists():
+        if not os.access(old, os.W_OK):
+            raise PermissionError
+        shutil.copymode(old, new)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -119,7 +119,7 @@ def parse_header(raw: bytes, where: str) -> Header:
 
 def _header_length(raw: bytes, where: str) -> int:
     length = int.from_bytes(raw[:8], "little")
-    if len(raw) < 10 or length > len(raw) - 8:
+    if length > len(raw) - 8:
         refuse_other_formats(raw[:32], where)
         got = "an empty file" if not raw else f"{len(raw)} bytes, which is shorter than the header it announces"
         raise DataError(
