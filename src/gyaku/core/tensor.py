@@ -34,7 +34,7 @@ class Tensor:
     _extra: dict[str, Any] | None
 
     def __init__(self, data: Any = (), *, requires_grad: bool = False) -> None:
-        self._array, self._node, self._cell, self._grad, self._extra = _to_array(data, None), None, [0], None, None
+        self._array, self._node, self._cell, self._grad, self._extra = to_array(data, None), None, [0], None, None
         if requires_grad:
             self.requires_grad_()
 
@@ -356,10 +356,10 @@ def write(t: Tensor, values: Any, key: Any = ...) -> Tensor:
 
 def as_tensor_like(value: Any, like: Tensor) -> Tensor:
     """Return ``value`` as a tensor on the device of ``like``."""
-    return value if isinstance(value, Tensor) else new_tensor(move(_to_array(value, None), like.device))
+    return value if isinstance(value, Tensor) else new_tensor(move(to_array(value, None), like.device))
 
 
-def _to_array(data: Any, kind: dtype | None) -> Any:
+def to_array(data: Any, kind: dtype | None) -> Any:
     """Return a fresh array of ``data``: Python floats become the default type, other numbers keep theirs."""
     if isinstance(data, Tensor):
         data = data._array
