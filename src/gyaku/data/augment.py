@@ -120,8 +120,8 @@ def _sample(x: Batch, rows: NDArray[Any], cols: NDArray[Any], fill: float) -> Ba
     rows, cols = np.clip(rows + 1.0, 0.0, h + 1.0), np.clip(cols + 1.0, 0.0, w + 1.0)
     r, s = np.minimum(rows.astype(np.int64), h), np.minimum(cols.astype(np.int64), w)
     dr, ds = (rows - r).astype(x.dtype)[:, None], (cols - s).astype(x.dtype)[:, None]
-    flat = padded.reshape(n, c, -1)
-    at = (r * (w + 2) + s).reshape(n, 1, -1)
+    flat = padded.reshape(n, c, (h + 2) * (w + 2))
+    at = (r * (w + 2) + s).reshape(n, 1, h * w)
 
     def corner(step: int) -> Batch:
         return np.take_along_axis(flat, at + step, axis=2).reshape(n, c, h, w)

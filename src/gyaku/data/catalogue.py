@@ -11,9 +11,10 @@ from typing import Any
 from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
 from gyaku.data import synthetic
 from gyaku.data.digits import DIGITS_FILE, DIGITS_SHA256, DIGITS_WHITE, digits
+from gyaku.data.idx import read_idx
 from gyaku.data.mnist import fashion_mnist, find_files, from_idx_folder, mnist
 from gyaku.data.npz import read_npz
-from gyaku.data.pictures import class_folders, read_pictures
+from gyaku.data.pictures import EXTENSIONS, class_folders, image_files, read_images, read_pictures
 from gyaku.data.reading import digest, is_kind
 from gyaku.data.source import Source, array_digest, from_arrays
 from gyaku.data.table import DELIMITERS, read_parquet, read_table
@@ -43,13 +44,15 @@ def load(
     delimiter: str | None = None,
     text: Sequence[str] = (),
     size: tuple[int, int] | None = None,
+    channels: int | None = None,
 ) -> Source:
     """Return the data that ``what`` names.
 
     Names: ``digits``, ``mnist``, ``fashion-mnist`` (``folder`` instead of a download), ``xor``, ``moons``, ``circles``,
     ``spirals``, ``curve`` (``n`` samples, ``noise``, ``seed``). Files: ``.csv``, ``.tsv``, ``.txt`` (``encoding``,
-    ``delimiter``, ``text`` columns), ``.parquet``, ``.npz``. Folders: four IDX files, or images by class (``size`` to
-    resize). ``target`` names the column to predict. A file or folder of the same name as a data set needs ``./``.
+    ``delimiter``, ``text`` columns), ``.parquet``, ``.npz``, one image, an IDX file of images. Folders: four IDX files,
+    images by class, or images without classes (``size=(H, W)`` resizes; ``channels`` 1 makes grey, 3 RGB). ``target``
+    names the column to predict. A file or folder of the same name as a data set needs ``./``.
 
     Raises ``UnknownNameError`` ("did you mean") for a name that is none of these, ``DataError`` for what a reader
     refuses, ``ArgumentError`` for an option that ``what`` does not take.
@@ -59,7 +62,7 @@ def load(
     """
     options = {
         "folder": folder, "n": n, "noise": noise, "encoding": encoding, "delimiter": delimiter,
-        "text": tuple(text) or None, "size": size,
+        "text": tuple(text) or None, "size": size, "channels": channels,
     }  # fmt: skip
     given = {key: value for key, value in options.items() if value is not None}
     return _find(what, given, seed).with_target(target)
@@ -108,25 +111,36 @@ def _folder(path: Path, given: dict[str, Any]) -> Source:
         if find_files(path):
             _only(str(path), given)
             return from_idx_folder(path)
-        size = _only(str(path), given, "size").get("size")
+        _only(str(path), given, "size", "channels")
         train, test = path / "train", path / "test"
         if is_kind(train, "dir") and is_kind(test, "dir") and class_folders(train) and class_folders(test):
-            whole = _pictures(train, path, size, None)
-            return replace(whole, test=_pictures(test, path, size, whole))
-        return _pictures(path, path, size, None)
+            whole = _pictures(train, path, given, None)
+            return replace(whole, test=_pictures(test, path, given, whole))
+        if not class_folders(path) and (files := image_files(path)):
+            return _plain_images(files, path, given)
+        return _pictures(path, path, given, None)
     except OSError as error:
         raise DataError(where, "a readable folder", str(error.strerror or error)) from error
 
 
-def _pictures(folder: Path, top: Path, size: tuple[int, int] | None, like: Source | None) -> Source:
-    found = read_pictures(folder, size=size, label_names=like.label_names if like else None)
+def _plain_images(files: Sequence[Path], path: Path, given: dict[str, Any]) -> Source:
+    images = read_images(files, **given)
+    sha, names = digest(files, f"load {str(path)!r}"), tuple(file.name for file in files)
+    return Source(path.resolve().name, str(path), sha, images=images, row_names=names)
+
+
+def _pictures(folder: Path, top: Path, given: dict[str, Any], like: Source | None) -> Source:
+    found = read_pictures(folder, **given, label_names=like.label_names if like else None)
     images = found.images
     if like is not None and like.images is not None and like.images.shape[1:] != images.shape[1:]:
         got = str(images.shape[1:])
         raise DataError(f"read_pictures {str(folder)!r}", f"images of {like.images.shape[1:]}, as in training", got)
     sha = digest(found.files, f"read_pictures {str(folder)!r}")
-    name = top.resolve().name
-    return Source(name, str(folder), sha, images=images, labels=found.labels, label_names=found.label_names)
+    names = tuple(file.relative_to(folder).as_posix() for file in found.files)
+    return Source(
+        top.resolve().name, str(folder), sha, images=images, labels=found.labels, label_names=found.label_names,
+        row_names=names,
+    )  # fmt: skip
 
 
 def _file(path: Path, given: dict[str, Any]) -> Source:
@@ -137,13 +151,18 @@ def _file(path: Path, given: dict[str, Any]) -> Source:
     if suffix == ".npz":
         _only(str(path), given)
         return _npz(path)
+    if suffix in EXTENSIONS:
+        return _plain_images([path], path, _only(str(path), given, "size", "channels"))
+    if path.name.removesuffix(".gz").endswith("-ubyte"):
+        _only(str(path), given)
+        return from_arrays(read_idx(path), name=path.name, origin=str(path), digest=digest([path], where))
     if suffix in (".parquet", ".pq"):
         _only(str(path), given)
         columns, notes = read_parquet(path)
     elif suffix in DELIMITERS:
         columns, notes = read_table(path, **_only(str(path), given, "encoding", "delimiter", "text"))
     else:
-        known = "a file named .csv, .tsv, .txt, .parquet or .npz, or a folder"
+        known = "a file named .csv, .tsv, .txt, .parquet, .npz or an image, or a folder"
         raise DataError(where, known, repr(path.name), hint="rename the file by its format")
     return Source(path.name, str(path), digest([path], where), table=columns, notes=tuple(notes))
 

@@ -25,7 +25,8 @@ def fit_column(
     """Return the rule of one column, fitted on ``rows`` only, or ``None`` for a column left out (with a note).
 
     Left out: a column empty in train; texts that hardly repeat (an identifier) or of more than 1,000 kinds. Raises
-    ``DataError`` for texts of which nine in ten are numbers (a wrong cell) and for infinite numbers.
+    ``DataError`` for infinite numbers, and for a wrong cell: texts of which nine in ten are numbers, or more than half
+    where over 20 differ.
     """
     if as_category or column.dtype.kind == "O":
         if not as_category:
@@ -73,7 +74,8 @@ def _fit_category(name: str, train: NDArray[Any], notes: list[str], wanted: bool
 def _refuse_wrong_cell(name: str, column: NDArray[Any]) -> None:
     cells = [(row, cell) for row, cell in enumerate(column.tolist()) if cell is not None]
     wrong = [(row, cell) for row, cell in cells if not is_number(cell)]
-    if wrong and len(wrong) <= len(cells) / 10:
+    many = len({cell for _, cell in cells}) > _MANY
+    if wrong and len(wrong) < len(cells) / (2 if many else 10):
         row, cell = wrong[0]
         expected, got = f"a number, as in {len(cells) - len(wrong)} other rows", f"{cell!r} in row {row + 1}"
         hint = f"mend the cell or leave it empty; if these are codes, say categories=[{name!r}]"

@@ -32,17 +32,17 @@ def read_idx(path: str | Path) -> NDArray[Any]:
     where = f"read_idx {str(path)!r}"
     with open_file(path, where) as file:
         size = file_size(file)
-        start = file.read(16)
+        packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        if start[:2] != b"\x1f\x8b":
-            return _read(file, where, size, start, exact=True)
+        if not packed:
+            return _read(file, where, size, exact=True)
         with gzip.GzipFile(fileobj=file) as stream:
-            return _read(stream, where, size, b"", exact=False)
+            return _read(stream, where, size, exact=False)
 
 
-def _read(stream: Any, where: str, size: int, start: bytes, *, exact: bool) -> NDArray[Any]:
+def _read(stream: Any, where: str, size: int, *, exact: bool) -> NDArray[Any]:
     try:
-        dtype, shape = _header(stream, where, start)
+        dtype, shape = _header(stream, where)
         promised = math.prod(shape) * dtype.itemsize
         _check_promise(where, promised, size - (4 + 4 * len(shape)) if exact else room(size), exact, shape)
         body = _body(stream, where, promised)
@@ -52,10 +52,10 @@ def _read(stream: Any, where: str, size: int, start: bytes, *, exact: bool) -> N
     return np.frombuffer(body, dtype=dtype).astype(dtype.newbyteorder("=")).reshape(shape)
 
 
-def _header(stream: Any, where: str, start: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    magic = stream.read(4)
-    if looks_like_html(start or magic) or magic[:1] == b"<":
+def _header(stream: Any, where: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    if looks_like_html(stream.peek(64)):
         raise DataError(where, "an IDX file", "a web page", hint="the download gave an error page; download it again")
+    magic = stream.read(4)
     if len(magic) < 4:
         raise DataError(where, "a header of at least 4 bytes", f"{len(magic)} bytes")
     if magic[:2] != b"\0\0" or magic[2] not in _TYPES or not 1 <= magic[3] <= _MAX_DIMS:

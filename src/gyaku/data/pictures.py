@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gyaku.base.errors import DataError, require
+from gyaku.base.errors import ArgumentError, DataError, require
 from gyaku.data.reading import file_size, is_kind, open_file, reason, room
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".pbm", ".gif", ".tif", ".tiff", ".webp")
@@ -27,12 +28,16 @@ class Pictures(NamedTuple):
 
 
 def read_pictures(
-    folder: str | Path, *, size: tuple[int, int] | None = None, label_names: tuple[str, ...] | None = None
+    folder: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    label_names: tuple[str, ...] | None = None,
 ) -> Pictures:
     """Return the images below ``folder``, one subfolder a class, classes and files in the order of their names.
 
-    Grey files give C = 1; if any has colour, all become RGB, C = 3. ``size=(H, W)`` resizes (bilinear); without it all
-    must be of one size. ``label_names`` fixes the classes, as a test part needs.
+    Grey files give C = 1; if any has colour, all become RGB, C = 3; ``channels`` decides instead. ``size=(H, W)``
+    resizes (bilinear); without it all must be of one size. ``label_names`` fixes the classes, as a test part needs.
 
     Raises ``DataError`` naming the file: no classes, no images, damaged, another size, a class that is not known;
     ``MissingPackageError`` without Pillow (extra ``images``).
@@ -47,10 +52,18 @@ def read_pictures(
     if not listed:
         hint = "put images in one subfolder per class"
         raise DataError(where, f"images ({', '.join(EXTENSIONS[:4])}, ...) in subfolders", "none", hint=hint)
-    arrays = [_read_image(path, size) for path, _ in listed]
     files = tuple(path for path, _ in listed)
     labels = np.array([label for _, label in listed], dtype=np.int64)
-    return Pictures(_stack(arrays, files, where), labels, names, files)
+    return Pictures(read_images(files, size=size, channels=channels), labels, names, files)
+
+
+def read_images(
+    files: Sequence[Path], *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> NDArray[np.uint8]:
+    """Return image files as one array (N, C, H, W) uint8. Raises as ``read_pictures``."""
+    if channels not in (None, 1, 3):
+        raise ArgumentError("read_images", "channels 1 (grey) or 3 (RGB)", str(channels))
+    return _stack([_read_image(path, size, channels) for path in files], files)
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -65,12 +78,14 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((p for p in found if is_kind(p, "file")), key=lambda p: p.name)
 
 
-def read_image(path: str | Path, *, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: str | Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> NDArray[np.uint8]:
     """Return one image as (C, H, W) uint8: C is 1 for grey, 3 for colour. Raises as ``read_pictures``."""
-    return np.ascontiguousarray(np.moveaxis(_read_image(Path(path), size), 2, 0))
+    return read_images([Path(path)], size=size, channels=channels)[0]
 
 
-def _read_image(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
+def _read_image(path: Path, size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
     where = f"read_image {str(path)!r}"
     pillow: Any = require("PIL.Image", where=where, extra="images")
     with open_file(path, where) as file:
@@ -78,7 +93,7 @@ def _read_image(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
         try:
             with pillow.open(file, formats=_FORMATS) as image:
                 _check_image(image, where, true_size)
-                grey = image.mode in _GREY
+                grey = channels == 1 or (channels is None and image.mode in _GREY)
                 image = image.convert("L" if grey else "RGB")
                 if size is not None:
                     image = image.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
@@ -98,14 +113,14 @@ def _check_image(image: Any, where: str, true_size: int) -> None:
         raise DataError(where, "8 bits per channel", f"mode {image.mode}", hint="convert it to 8 bits")
 
 
-def _stack(arrays: list[NDArray[np.uint8]], files: tuple[Path, ...], where: str) -> NDArray[np.uint8]:
+def _stack(arrays: list[NDArray[np.uint8]], files: Sequence[Path]) -> NDArray[np.uint8]:
     shape = arrays[0].shape[:2]
     channels = max(array.shape[2] for array in arrays)
     out = np.empty((len(arrays), channels, *shape), dtype=np.uint8)
     for row, array in enumerate(arrays):
         if array.shape[:2] != shape:
-            got = f"{files[row].name} of {array.shape[:2]}"
+            where, got = f"read_image {str(files[row])!r}", f"{array.shape[:2]}"
             hint = "resize them with size=(H, W)"
-            raise DataError(where, f"images of one size, {shape} as {files[0].name}", got, hint=hint)
+            raise DataError(where, f"the size {shape} of {files[0].name}", got, hint=hint)
         out[row] = np.moveaxis(array, 2, 0)  # one grey channel is broadcast to three
     return out

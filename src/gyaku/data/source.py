@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ class Source:
     ``images`` (N, C, H, W) uint8 or float32, ``white`` the value of a white pixel; ``labels`` (N,) int64 places in
     ``label_names``, or float64 values when there are no names. ``table`` holds columns by name, in order: float64 (NaN
     missing), int64, or object arrays of ``str`` and ``None``. ``test`` is an official test part; ``digest`` the SHA-256
-    of the raw bytes; ``notes`` what a reader decided on the way.
+    of the raw bytes; ``notes`` what a reader decided on the way; ``row_names`` the rows' own names, if any (image
+    files).
     """
 
     name: str
@@ -35,7 +36,8 @@ class Source:
     table: Columns | None = None
     target: str | None = None
     test: Source | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    row_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.images is None) == (self.table is None):
@@ -174,14 +176,18 @@ def plain_column(x: NDArray[Any]) -> NDArray[Any]:
     if x.dtype.kind in "uf":
         return x.astype(np.float64)
     out = np.empty(len(x), dtype=object)
-    out[:] = [None if v is None or v != v else str(v) for v in x.tolist()]
+    out[:] = [None if v is None or v != v else _text(v) for v in x.tolist()]
     return out
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def as_text(column: NDArray[Any]) -> list[str | None]:
     """Return the cells as text, ``None`` where missing; whole numbers have no decimal point (``1.0`` is ``'1'``)."""
     if column.dtype.kind == "f":
-        return [None if v != v else str(int(v)) if v.is_integer() else str(v) for v in column.tolist()]
+        return [None if v != v else _text(v) for v in column.tolist()]
     return [None if v is None else str(v) for v in column.tolist()]
 
 

@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def read_table(
     """Return the columns of a CSV or TSV file in their order, and notes on what was decided on the way.
 
     ``encoding``: else UTF-8 (with or without BOM), then cp932; ``delimiter``: else from the extension (a header without
-    it that has ``;`` or tabs is read by those); ``text``: columns kept as written even where all are numbers.
+    it that has ``;`` or tabs is read by those); ``text``: columns kept as written even where all are numbers. Empty
+    cells and pandas' usual words for them (``NA``, ``NaN``, ``null``, ``None``, ...) are missing.
 
     Raises ``DataError`` with file and line: empty, header only, binary, another encoding, a row of another length, a
     double or missing column name; ``MissingPackageError`` without pandas; ``UnknownNameError`` for names in ``text``.
@@ -187,8 +189,10 @@ def _column(series: Any, where: str) -> Column:
         return np.asarray(series.to_numpy(dtype=np.int64))
     if kind in "iuf":
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan))
-    values = series.to_numpy(dtype=object)
-    return text_column(values, series.isna().to_numpy(), where)
+    values, gone = series.to_numpy(dtype=object), series.isna().to_numpy()
+    if any(isinstance(v, Decimal) for v in values.tolist()):
+        return np.array([np.nan if g else float(v) for v, g in zip(values, gone, strict=True)], dtype=np.float64)
+    return text_column(values, gone, where)
 
 
 def text_column(values: NDArray[Any], missing: NDArray[Any], where: str) -> Column:
