@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+import gyaku
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "gyaku"
@@ -23,6 +26,7 @@ LEVELS = (
     ("nn", "optim", "data"),
     ("layers",),
     ("autograd", "cuda", "utils"),  # names of PyTorch's, nothing of their own
+    ("models",),
     ("train",),
     ("report",),
     ("cli",),
@@ -37,7 +41,7 @@ PACKAGES = {
     "jinja2": {"report"},
     "matplotlib": {"report"},
     "matplotlib_fontja": {"report"},
-    "pandas": {"data"},
+    "pandas": {"data", "train"},
     "PIL": {"data", "report"},
     "pooch": {"data"},
     "pyarrow": {"data"},
@@ -181,6 +185,25 @@ def test_the_direction_test_allows_what_is_right(code: str) -> None:
 @pytest.mark.parametrize("code", ["import pickle", "import pandas", "import fcntl", "import torch", "require('cupy')"])
 def test_the_package_test_sees_a_wrong_import(code: str) -> None:
     assert any(wrong_package(each) for each in imports_of(SOURCE / "nn" / "file.py", ast.parse(code)))
+
+
+def test_a_missing_package_names_an_extra_that_exists() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    calls = [
+        node
+        for _, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and called(node) == "require"
+    ]
+    named = {
+        k.value.value for node in calls for k in node.keywords if k.arg == "extra" and isinstance(k.value, ast.Constant)
+    }
+    assert len(calls) > 5 and named <= set(extras)
+
+
+def test_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == gyaku.__version__ and f"## {gyaku.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_no_file_can_run_code_from_outside() -> None:

@@ -386,6 +386,14 @@ def test_what_changes_its_kind_is_as_documented(tmp_path: Path) -> None:
 def test_names_of_arrays_are_their_paths(tmp_path: Path) -> None:
     save_tree(tmp_path / "a", {"0.weight": np.ones(1), "optimizer": [{"m": np.ones(1)}, {1: np.ones(1)}]})
     assert set(load_arrays(tmp_path / "a")[0]) == {"0.weight", "optimizer[0].m", "optimizer[1][1]"}
+    save_tree(tmp_path / "a", np.ones(1))
+    assert set(load_arrays(tmp_path / "a")[0]) == {"array"}
+
+
+def test_the_structure_is_readable_json(tmp_path: Path) -> None:
+    save_tree(tmp_path / "a", {"w": np.ones(1), "lr": [0.1, math.inf], "state": {0: None}})
+    text = load_arrays(tmp_path / "a")[1][TREE_KEY]
+    assert text == '{"w":{"$array":"w"},"lr":[0.1,{"$float":"inf"}],"state":{"$items":[[0,null]]}}'
 
 
 def test_a_file_of_another_maker_is_a_flat_dict(tmp_path: Path) -> None:
@@ -435,11 +443,20 @@ def test_a_tree_inside_itself_is_refused(tmp_path: Path) -> None:
         ('{"$array":"other"}', "a structure written by Gyaku"),
         ('[{"$array":"w"},{"$array":"w"}]', "a structure written by Gyaku"),
         ('{"$array":1}', "a structure written by Gyaku"),
+        ('{"$array":[]}', "a structure written by Gyaku"),
         ('{"$pickle":"w"}', "a structure written by Gyaku"),
+        ('{"$pickle":"nan"}', "a structure written by Gyaku"),
+        ('{"$pickle":[[1,2]]}', "a structure written by Gyaku"),
         ('{"$array":"w","b":1}', "a structure written by Gyaku"),
         ('{"$float":"1"}', "a structure written by Gyaku"),
         ('{"$items":[[[1],2]]}', "a structure written by Gyaku"),
+        ('{"$items":[],"a":1}', "a structure written by Gyaku"),
+        ('{"$items":1}', "a structure written by Gyaku"),
+        ('{"$items":[1]}', "a structure written by Gyaku"),
         ('{"$items":[[1]]}', "a structure written by Gyaku"),
+        ('{"$items":[[1,2,3]]}', "a structure written by Gyaku"),
+        ('{"$items":[[{"a":1},2]]}', "a structure written by Gyaku"),
+        ('{"$items":[[{"$array":"w"},2]]}', "a structure written by Gyaku"),
         ('{"$items":[[1,2],[1,3]]}', "a structure written by Gyaku"),
         ('{"$items":[[{"$float":1},3]]}', "a structure written by Gyaku"),
         ("[" * 300 + "]" * 300, "at most 100 levels"),
