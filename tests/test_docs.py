@@ -58,6 +58,15 @@ def test_the_readme_shows_the_command() -> None:
     assert ["train", "digits"] in commands("README.md")
 
 
+@pytest.mark.parametrize(
+    "page", sorted(str(p.relative_to(ROOT)) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text(encoding="utf-8"))
+    inside = [link for link in links if "://" not in link]
+    assert [link for link in inside if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
 def modules() -> list[str]:
     return sorted(info.name for info in pkgutil.walk_packages(gyaku.__path__, "gyaku.") if "__main__" not in info.name)
 
