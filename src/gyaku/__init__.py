@@ -15,42 +15,39 @@ import importlib
 import warnings
 from typing import Any
 
+from gyaku import ops as _ops  # each operation enters its function and its tensor methods
 from gyaku.backend import dtypes as _dtypes
 from gyaku.backend.devices import device
-from gyaku.backend.dtypes import dtype, get_default_dtype, set_default_dtype
-from gyaku.backend.random import Generator, get_rng_state, manual_seed, set_rng_state
-from gyaku.base.errors import UnknownNameError
+from gyaku.backend.dtypes import dtype, finfo, get_default_dtype, iinfo, set_default_dtype
+from gyaku.backend.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
+from gyaku.backend.threads import get_num_threads, set_num_threads
+from gyaku.base.errors import UnknownNameError as _UnknownNameError
+from gyaku.core import backward as _backward  # gives Tensor its backward
 from gyaku.core.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from gyaku.core.op import FUNCTIONS as _FUNCTIONS
-from gyaku.core.tensor import Tensor
+from gyaku.core.tensor import Size, Tensor
 
-_OPS = ("arithmetic elementwise compare reduce shape activation creation draw index sort linalg inplace namespace").split()
-for _room in _OPS:  # each enters its functions and tensor methods into the registry
-    try:
-        importlib.import_module(f"gyaku.ops.{_room}")
-    except ModuleNotFoundError as _error:
-        if _error.name != f"gyaku.ops.{_room}":
-            raise
-
-_LAZY = ("autograd", "cuda", "data", "layers", "nn", "ops", "optim", "train", "utils")
+_ROOMS = ("autograd", "cuda", "data", "layers", "nn", "optim", "train", "utils")
+_IO = ("load", "save")
 
 # NumPy says "overflow encountered in exp" where PyTorch silently gives inf; only our own modules are quietened.
 warnings.filterwarnings("ignore", r".*encountered in", RuntimeWarning, r"gyaku\.")
 
 __version__ = "0.1.0"
-globals().update(_FUNCTIONS)
-globals().update(_dtypes.ALL)
-globals().update(_dtypes.ALIASES)
+globals().update(_FUNCTIONS, **_dtypes.ALL, **_dtypes.ALIASES)
 
 
 def __getattr__(name: str) -> Any:
     """Load a room when it is first named; any other unknown name says which known one is nearest."""
-    if name in _LAZY:
+    if name in _ROOMS:
         return importlib.import_module(f"gyaku.{name}")
+    if name in _IO:
+        return getattr(importlib.import_module("gyaku.io"), name)
     if name.startswith("__"):  # Python itself asks for these
         raise AttributeError(name)
-    raise UnknownNameError("gyaku", name, __dir__())
+    raise _UnknownNameError("gyaku", name, __dir__())
 
 
 def __dir__() -> list[str]:
-    return sorted({*_LAZY, *(n for n in globals() if not n.startswith("_"))})
+    hidden = {"annotations", "importlib", "warnings", "Any"}
+    return sorted({*_ROOMS, *_IO, *(n for n in globals() if not n.startswith("_") and n not in hidden)})

@@ -46,14 +46,24 @@ class device:
 CPU = device("cpu")
 
 
+def cuda_device_count() -> int:
+    """Return how many GPUs CuPy sees; 0 without it; never raises."""
+    if importlib.util.find_spec("cupy") is None:
+        return 0
+    try:
+        return int(_cupy().cuda.runtime.getDeviceCount())
+    except Exception:  # any driver trouble means: none
+        return 0
+
+
 def cuda_is_available() -> bool:
     """Return whether CuPy is installed and sees a GPU; never raises."""
-    if importlib.util.find_spec("cupy") is None:
-        return False
-    try:
-        return bool(_cupy().cuda.runtime.getDeviceCount() > 0)
-    except Exception:  # any driver trouble means: not available
-        return False
+    return cuda_device_count() > 0
+
+
+def cuda_synchronize() -> None:
+    """Wait until the GPU has finished what was asked of it."""
+    _cupy().cuda.runtime.deviceSynchronize()
 
 
 def _cupy() -> ModuleType:

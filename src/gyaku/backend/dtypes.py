@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -107,3 +107,52 @@ def promote(a: np.dtype[Any], b: np.dtype[Any], *, a_0d: bool = False, b_0d: boo
     if a_0d != b_0d:
         return b if a_0d else a
     return np.promote_types(a, b)
+
+
+class FloatInfo(NamedTuple):
+    """The limits of a floating type, as Python numbers."""
+
+    dtype: str
+    bits: int
+    eps: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+
+
+class IntInfo(NamedTuple):
+    """The limits of an integer type."""
+
+    dtype: str
+    bits: int
+    max: int
+    min: int
+
+
+def finfo(type: Any = None) -> FloatInfo:
+    """Return the limits of a floating type (the default one unless given).
+
+    >>> finfo(float32).eps == 2.0**-23
+    True
+    """
+    kind = to_dtype(type or _Default.value)
+    if not kind.is_floating_point:
+        raise DtypeError("finfo", "a floating type", repr(kind), hint="use iinfo")
+    i = np.finfo(kind.numpy)
+    limits = (i.eps, i.max, i.min, i.tiny, i.smallest_normal, i.resolution)
+    return FloatInfo(kind.name, i.bits, *[float(v) for v in limits])
+
+
+def iinfo(type: Any) -> IntInfo:
+    """Return the limits of an integer type.
+
+    >>> iinfo(uint8).max
+    255
+    """
+    kind = to_dtype(type)
+    if kind.numpy.kind not in "iu":
+        raise DtypeError("iinfo", "an integer type", repr(kind), hint="use finfo")
+    i = np.iinfo(kind.numpy)
+    return IntInfo(kind.name, i.bits, int(i.max), int(i.min))

@@ -8,6 +8,7 @@ the same bits; a checkpoint of a generator is three integers.
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import Any
 
 import numpy as np
@@ -141,3 +142,14 @@ def get_rng_state() -> dict[str, int]:
 def set_rng_state(state: dict[str, int]) -> None:
     """Put the default stream back to a state of ``get_rng_state``."""
     default_generator.set_state(state)
+
+
+def initial_seed() -> int:
+    """Return the seed of the default stream."""
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Seed the default stream from the operating system's randomness and return the seed."""
+    manual_seed(secrets.randbits(63))
+    return default_generator.seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,20 @@ from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
 
 _new = object.__new__
+
+
+class Size(tuple[int, ...]):
+    """The sizes of the dimensions: a tuple that also knows the number of elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Return the product of the sizes.
+
+        >>> Size((2, 3)).numel()
+        6
+        """
+        return math.prod(self)
 
 
 class Tensor:
@@ -40,13 +55,13 @@ class Tensor:
 
     # -- what it is ---------------------------------------------------------------------------------------------
     @property
-    def shape(self) -> Any:
+    def shape(self) -> Size:
         """The sizes of the dimensions."""
-        return self._array.shape
+        return Size(self._array.shape)
 
     def size(self, dim: int | None = None) -> Any:
         """Return the shape, or the size of one dimension."""
-        return self._array.shape if dim is None else self._array.shape[dim]
+        return Size(self._array.shape) if dim is None else self._array.shape[dim]
 
     @property
     def ndim(self) -> int:
