@@ -244,6 +244,9 @@ def test_pinned_hashes_are_whole_and_differ() -> None:
 def test_from_arrays() -> None:
     images = from_arrays(np.zeros((3, 5, 6, 3)), [2, 0, 2]).images
     assert images is not None and images.shape == (3, 3, 5, 6) and images.dtype == np.float32
+    named = from_arrays(np.zeros((5, 2, 2)), np.array(["c", "い", "a", "b", "い"]))
+    assert named.label_names == ("a", "b", "c", "い") and named.labels is not None
+    assert named.labels.tolist() == [2, 3, 0, 1, 3] and named.white == 1.0
     table = from_arrays(np.arange(3), np.array([0.5, 1.5, np.nan]))
     assert list(table.columns) == ["x1", "t"] and table.columns["x1"].dtype == np.int64
     for x, t in ((np.zeros((3, 2)), [1, 2]), (np.zeros((3, 2)), np.zeros((3, 1))), (np.zeros((0, 2)), None)):
@@ -265,6 +268,8 @@ def test_describe_is_plain_json() -> None:
         "common": {"い": 1, "ろ": 1},
     }
     assert table["classes"] == {"い": 1, "ろ": 1} and table["missing"] == 1 and table["target"] == "t"
+    common = describe(from_arrays(np.arange(6), np.array(list("cabbcc"))))["columns"][1]["common"]
+    assert list(common.items()) == [("c", 3), ("b", 2), ("a", 1)]
     images = describe(load("digits"))
     assert json.loads(json.dumps(images)) == images and sum(images["classes"].values()) == 1797
 

@@ -177,7 +177,7 @@ def _limited(n: int, t: NDArray[np.int64] | None, limit: int | None, generator: 
     if limit is None or limit >= n:
         return np.arange(n)
     order = generator.permutation(n) if t is None else stratified_order(t, generator)
-    return np.sort(order[:limit])
+    return np.sort(order[-limit:])  # from the end of the order, where each class has a row
 
 
 def _split(

@@ -34,7 +34,7 @@ def split_random(n: int, dev: float, test: float, generator: Generator) -> Split
 
 
 def split_stratified(t: NDArray[np.int64], dev: float, test: float, generator: Generator) -> Split:
-    """As ``split_random``, every class in each part by its share, to within one row; each class has a row in train."""
+    """As ``split_random``, every class in each part by its share, to a row or two; each class has a row in train."""
     n_dev, n_test = part_sizes(len(t), dev, test)
     return _cut(stratified_order(t, generator), n_dev, n_test)
 
