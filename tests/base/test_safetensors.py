@@ -26,7 +26,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from gyaku.base.errors import DataError, DtypeError
 from gyaku.base.files import TREE_KEY, load_arrays, load_tree, save_arrays, save_tree
-from gyaku.base.header import DTYPES, HEADER_LIMIT
+from gyaku.base.header import DTYPES, HEADER_LIMIT, PIECE_LIMIT
 
 Header = dict[str, Any]
 
@@ -251,8 +251,24 @@ def test_a_header_over_the_limit_is_neither_written_nor_read(tmp_path: Path) -> 
     with pytest.raises(DataError, match="Hint: keep long lists of numbers as arrays"):
         save_arrays(tmp_path / "a", {}, {"k": "x" * HEADER_LIMIT})
     raw_file(tmp_path / "a", "{" + " " * HEADER_LIMIT + "}")
-    with pytest.raises(DataError, match=f"a header of at most {HEADER_LIMIT} bytes"):
+    with pytest.raises(
+        DataError, match=f"at most {HEADER_LIMIT} bytes and {PIECE_LIMIT} values, got {HEADER_LIMIT + 2} b"
+    ):
         load_arrays(tmp_path / "a")
+
+
+def test_a_tree_of_too_many_numbers_is_not_written(tmp_path: Path) -> None:
+    save_tree(tmp_path / "a", {"losses": [1] * (PIECE_LIMIT - 20)})
+    assert len(load_tree(tmp_path / "a")["losses"]) == PIECE_LIMIT - 20
+    with pytest.raises(DataError, match="values.*Hint: keep long lists of numbers as arrays"):
+        save_tree(tmp_path / "a", {"losses": [1] * (PIECE_LIMIT + 1)})
+    assert len(load_tree(tmp_path / "a")["losses"]) == PIECE_LIMIT - 20
+
+
+@pytest.mark.parametrize("filling", [b"[],", b"{},", b"[[]],", b"1,", b'"":0,'])
+def test_a_header_that_swells_when_parsed_is_not_parsed(tmp_path: Path, filling: bytes) -> None:
+    text = b'{"a":[' + filling * (4 * 2**20 // len(filling)) + b"0]}"
+    assert peak(raw_file(tmp_path / "a", text)) < 2.5 * len(text)
 
 
 def test_a_boolean_is_zero_or_one(tmp_path: Path) -> None:
@@ -320,6 +336,13 @@ def peak(path: Path) -> int:
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return most
+
+
+def test_a_structure_that_hides_its_brackets_is_not_parsed(tmp_path: Path) -> None:
+    hidden = ("[" + "[]," * (PIECE_LIMIT // 2) + "0]").replace("[", "\\u005b").replace(",", "\\u002c")
+    raw_file(tmp_path / "a", '{"__metadata__":{"' + TREE_KEY + '":"' + hidden + '"}}')
+    with pytest.raises(DataError, match="got 1000001 values"):
+        load_tree(tmp_path / "a")
 
 
 # --- trees ---

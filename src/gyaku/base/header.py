@@ -18,7 +18,8 @@ DTYPES = {
     "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
 }  # fmt: skip
 METADATA = "__metadata__"
-HEADER_LIMIT = 32 * 2**20  # parsed JSON takes up to 30 times its text: this bounds what a hostile file can cost
+HEADER_LIMIT = 32 * 2**20  # bytes
+PIECE_LIMIT = 10**6  # brackets, commas and colons: parsed, each costs up to 100 bytes, whatever the size of the file
 DIMENSION_LIMIT = 64  # NumPy's own
 
 _OTHER_FORMATS = (
@@ -67,8 +68,18 @@ def short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-def strict_json(text: str | bytes, where: str, what: str) -> Any:
-    """Parse JSON, refusing duplicate keys, NaN and nesting without end. Raises ``DataError``."""
+def bounded(text: bytes, where: str) -> bytes:
+    """Return JSON neither too long nor too rich: parsed, it can take 27 times its size. Raises ``DataError``."""
+    pieces = sum(map(text.count, (b"[", b"{", b",", b":"))) if len(text) <= HEADER_LIMIT else 0
+    if len(text) > HEADER_LIMIT or pieces > PIECE_LIMIT:
+        most = f"names and metadata of at most {HEADER_LIMIT} bytes and {PIECE_LIMIT} values"
+        got = f"{pieces} values" if pieces else f"{len(text)} bytes"
+        raise DataError(where, most, got, hint="keep long lists of numbers as arrays")
+    return text
+
+
+def strict_json(text: bytes, where: str, what: str) -> Any:
+    """Parse JSON, refusing duplicate keys, NaN, nesting without end and what would swell. Raises ``DataError``."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -82,12 +93,13 @@ def strict_json(text: str | bytes, where: str, what: str) -> Any:
         raise DataError(where, f"{what} in strict JSON", name)
 
     try:
-        decoded = text if isinstance(text, str) else text.decode("utf-8")
-        return json.loads(decoded, object_pairs_hook=unique, parse_constant=constant)
+        return json.loads(bounded(text, where).decode("utf-8"), object_pairs_hook=unique, parse_constant=constant)
     except RecursionError as error:
         raise DataError(where, f"{what} in JSON", "brackets nested too deep") from error
     except json.JSONDecodeError as error:
         raise DataError(where, f"{what} in JSON", f"{error.msg} at character {error.pos}") from error
+    except DataError:
+        raise
     except ValueError as error:  # bytes that are no UTF-8, a number of more than 4300 digits
         raise DataError(where, f"{what} in JSON", str(error)) from error
 
@@ -125,8 +137,6 @@ def _header_length(raw: bytes, where: str) -> int:
         raise DataError(
             where, "a whole safetensors file", got, hint="the file is cut off or something else; copy it again"
         )
-    if length > HEADER_LIMIT:
-        raise DataError(where, f"a header of at most {HEADER_LIMIT} bytes", f"{length} bytes")
     return length
 
 
@@ -190,7 +200,4 @@ def make_header(arrays: dict[str, tuple[str, tuple[int, ...], int]], metadata: d
         reached += size
     text = json.dumps(table, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # arrays start on a multiple of eight, as readers that map the file expect
-    if len(text) > HEADER_LIMIT:
-        hint = "keep long lists of numbers as arrays"
-        raise DataError(where, f"names and metadata of at most {HEADER_LIMIT} bytes", f"{len(text)}", hint=hint)
-    return len(text).to_bytes(8, "little") + text
+    return len(text).to_bytes(8, "little") + bounded(text, where)

@@ -80,7 +80,7 @@ def _scalar(value: Any, path: str, where: str) -> Any:
 def rebuild(text: str, arrays: dict[str, np.ndarray], where: str) -> Any:
     """Return the tree that ``flatten`` took apart. Raises ``DataError`` when text and arrays do not belong together."""
     rest = dict(arrays)
-    tree = _put_together(strict_json(text, where, "the structure"), 0, rest, where)
+    tree = _put_together(strict_json(text.encode("utf-8", "surrogatepass"), where, "the structure"), 0, rest, where)
     if rest:
         raise DataError(
             where, "every array to have its place in the structure", f"{short(next(iter(rest)))} without one"
