@@ -33,11 +33,17 @@ def main() -> None:
         with observe(_Silent()):
             p * q
 
-    times = in_turns({
-        "bare NumPy call": lambda: x * w, "tensor, nothing recorded": lambda: a * b, "recorded": lambda: p * q,
-        "recorded and observed": observed, "three bare NumPy calls": lambda: (x * w, g * w, g * x),
-        "recorded, then backward": backward,
-    }, calls=2000)
+    times = in_turns(
+        {
+            "bare NumPy call": lambda: x * w,
+            "tensor, nothing recorded": lambda: a * b,
+            "recorded": lambda: p * q,
+            "recorded and observed": observed,
+            "three bare NumPy calls": lambda: (x * w, g * w, g * x),
+            "recorded, then backward": backward,
+        },
+        calls=2000,
+    )
     best = {k: v["best"] * 1e6 for k, v in times.items()}
     steps = [
         ("bare NumPy call (forward)", best["bare NumPy call"]),
@@ -45,8 +51,14 @@ def main() -> None:
         ("+ recording (node, line, write times)", best["recorded"] - best["tensor, nothing recorded"]),
         ("+ one observer, with its context manager", best["recorded and observed"] - best["recorded"]),
         ("bare NumPy calls (backward)", best["three bare NumPy calls"] - best["bare NumPy call"]),
-        ("+ walking, checking and depositing", best["recorded, then backward"] - best["recorded"]
-         - (best["three bare NumPy calls"] - best["bare NumPy call"])),
+        (
+            "+ walking, checking and depositing",
+            best["recorded, then backward"]
+            - best["recorded"]
+            - (best["three bare NumPy calls"] - best["bare NumPy call"]),
+        ),
         ("forward and backward, all together", best["recorded, then backward"]),
     ]
-    save("budget", table(["multiplication of 10-vectors", "µs"], [[k, f"{v:.2f}"] for k, v in steps]), {"seconds": times})
+    save(
+        "budget", table(["multiplication of 10-vectors", "µs"], [[k, f"{v:.2f}"] for k, v in steps]), {"seconds": times}
+    )

@@ -34,8 +34,11 @@ def in_turns(candidates: dict[str, Callable[[], Any]], *, calls: int, rounds: in
 def machine() -> dict[str, Any]:
     """Return what a reader needs to judge the numbers: processor, cores, versions, commit."""
     return {
-        "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
-        "packages": {p: _version(p) for p in ("gyaku", "numpy", "torch", "jax", "scikit-learn")}, "commit": _commit(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "packages": {p: _version(p) for p in ("gyaku", "numpy", "torch", "jax", "scikit-learn")},
+        "commit": _commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
 

@@ -53,18 +53,42 @@ def main() -> None:
     numbers = [np.random.default_rng(0).random(10).astype(np.float32) + 0.5 for _ in range(3)]
     rows, data = [], {}
     for name, (tensors, arrays) in OPERATIONS.items():
-        times = in_turns({
-            "gyaku": _step(gy, tensors, *_leaves(gy, numbers)),
-            "torch": _step(torch, tensors, *_leaves(torch, numbers)),
-            "numpy": lambda arrays=arrays: arrays(*numbers),
-        }, calls=2000)
+        times = in_turns(
+            {
+                "gyaku": _step(gy, tensors, *_leaves(gy, numbers)),
+                "torch": _step(torch, tensors, *_leaves(torch, numbers)),
+                "numpy": lambda arrays=arrays: arrays(*numbers),
+            },
+            calls=2000,
+        )
         data[name] = times
         g, t, n = (times[k]["best"] * 1e6 for k in ("gyaku", "torch", "numpy"))
-        rows.append([name, f"{g:.2f}", f"{t:.2f}", f"{n:.2f}", f"{g / t:.2f}", f"{g / n:.1f}",
-                     verdict(g <= t / 2), verdict(g <= 6 * n)])
-    chain = in_turns({"gyaku": _chain(gy, *_leaves(gy, numbers)), "torch": _chain(torch, *_leaves(torch, numbers))}, calls=50)
+        rows.append(
+            [
+                name,
+                f"{g:.2f}",
+                f"{t:.2f}",
+                f"{n:.2f}",
+                f"{g / t:.2f}",
+                f"{g / n:.1f}",
+                verdict(g <= t / 2),
+                verdict(g <= 6 * n),
+            ]
+        )
+    chain = in_turns(
+        {"gyaku": _chain(gy, *_leaves(gy, numbers)), "torch": _chain(torch, *_leaves(torch, numbers))}, calls=50
+    )
     data["chain"] = chain
     g, t = (chain[k]["best"] * 1e6 / 200 for k in ("gyaku", "torch"))
     rows.append(["per operation in a chain of 200", f"{g:.2f}", f"{t:.2f}", "", f"{g / t:.2f}", "", "", ""])
-    head = ["operation, forward + backward (µs)", "Gyaku", "PyTorch", "NumPy calls", "/ PyTorch", "/ NumPy", "≤ 0.5", "≤ 6"]
+    head = [
+        "operation, forward + backward (µs)",
+        "Gyaku",
+        "PyTorch",
+        "NumPy calls",
+        "/ PyTorch",
+        "/ NumPy",
+        "≤ 0.5",
+        "≤ 6",
+    ]
     save("define_by_run", table(head, rows), {"seconds": data})

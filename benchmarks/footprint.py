@@ -49,7 +49,12 @@ def main() -> None:
         ["import numpy (s)", f"{numpy - empty:.3f}", "", ""],
         ["import gyaku, on top of NumPy (s)", f"{gyaku - numpy:.3f}", "≤ 0.1", verdict(gyaku - numpy <= 0.1)],
         ["installed core, bytecode included (MB)", f"{core:.1f}", "≤ 80", verdict(core <= 80)],
-        ["installed [all] (MB)", f"{everything:.0f}", "well below PyTorch", verdict(torch is None or everything < torch / 2)],
+        [
+            "installed [all] (MB)",
+            f"{everything:.0f}",
+            "well below PyTorch",
+            verdict(torch is None or everything < torch / 2),
+        ],
         ["PyTorch's CPU build, package alone (MB)", f"{torch:.0f}" if torch else "not installed", "", ""],
     ]
     data = {"import_seconds": gyaku - numpy, "core_mb": core, "all_mb": everything, "torch_mb": torch}

@@ -33,5 +33,8 @@ def main() -> None:
             sizes[step] = _resident()
     grown = (sizes[10_000] - sizes[500]) / 2**20
     rows_ = [[f"after step {k}", f"{v / 2**20:.2f}"] for k, v in sizes.items()]
-    text = table(["resident size", "MiB"], rows_) + f"\n\nGrowth after step 500: {grown:.2f} MiB (target ≤ 1): {verdict(grown <= 1)}"
+    text = (
+        table(["resident size", "MiB"], rows_)
+        + f"\n\nGrowth after step 500: {grown:.2f} MiB (target ≤ 1): {verdict(grown <= 1)}"
+    )
     save("memory", text, {"bytes": sizes, "growth_mib": grown})

@@ -15,7 +15,10 @@ import gyaku.nn as gnn
 import gyaku.optim as goptim
 from benchmarks.common import in_turns, save, table, verdict
 
-CASES = {"2-16-16-2, batch 32": ([2, 16, 16, 2], 32, 200, 2.0), "784-100x4-10, batch 100": ([784, 100, 100, 100, 100, 10], 100, 20, 1.0)}
+CASES = {
+    "2-16-16-2, batch 32": ([2, 16, 16, 2], 32, 200, 2.0),
+    "784-100x4-10, batch 100": ([784, 100, 100, 100, 100, 10], 100, 20, 1.0),
+}
 
 
 def _model(nn: Any, sizes: list[int]) -> Any:
@@ -51,11 +54,16 @@ def main() -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             step = _step(torch, torch.nn, torch.optim.Adam, sizes, x, t)
-            candidates[f"torch, {threads} thread(s)"] = lambda step=step, threads=threads: (torch.set_num_threads(threads), step())
+            candidates[f"torch, {threads} thread(s)"] = lambda step=step, threads=threads: (
+                torch.set_num_threads(threads),
+                step(),
+            )
         times = in_turns(candidates, calls=calls)
         ours = times["gyaku"]["best"] * 1e6
         best = min(v["best"] for k, v in times.items() if k != "gyaku") * 1e6
         data[name] = times
-        rows.append([name, f"{ours:.0f}", f"{best:.0f}", f"{best / ours:.2f}", f"≥ {target:g}", verdict(best / ours >= target)])
+        rows.append(
+            [name, f"{ours:.0f}", f"{best:.0f}", f"{best / ours:.2f}", f"≥ {target:g}", verdict(best / ours >= target)]
+        )
     head = ["network", "Gyaku (µs a step)", "PyTorch eager, best of 1 and 2 threads", "times faster", "target", ""]
     save("training_step", table(head, rows), {"seconds": data})

@@ -1,0 +1,77 @@
+"""The page: sections put into the template, written in one piece."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from gyaku.base import look
+from gyaku.base.files import write_text_atomic
+from gyaku.base.text import Phrases
+from gyaku.report import sections
+from gyaku.report.axes import number, percent
+from gyaku.report.phrases import TABLE
+from gyaku.report.reading import Run, read_run
+
+
+def write_report(folder: str | Path, lang: str | None = None) -> Path:
+    """Write ``report.html`` of a run folder and return its path.
+
+    The file asks nobody for anything, needs no JavaScript, and follows the reader's light or dark setting. ``lang`` is
+    ``"en"`` or ``"ja"`` (else ``GYAKU_LANG``, else the locale). An unfinished run gives the part that exists.
+    Raises ``DataError`` naming the file that is missing or damaged.
+    """
+    run = read_run(Path(folder))
+    target = Path(folder) / "report.html"
+    write_text_atomic(target, render(run, Phrases(TABLE, lang)))
+    return target
+
+
+def render(run: Run, say: Phrases) -> str:
+    """Return the HTML of a run."""
+    import jinja2
+
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("gyaku.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return env.get_template("template.html").render(**_content(run, say))
+
+
+def _content(run: Run, say: Phrases) -> dict[str, Any]:
+    finished = bool(run.results)
+    content: dict[str, Any] = {
+        "say": say,
+        "run": run,
+        "finished": finished,
+        "lang": say.lang,
+        "number": number,
+        "percent": percent,
+        "light": dataclasses.asdict(look.LIGHT),
+        "dark": dataclasses.asdict(look.DARK),
+        "fonts": look.CSS_FONTS,
+        "labels": [str(x) for x in run.card["data"].get("label_names") or []],
+        "headline": sections.headline(run, say),
+        "tiles": sections.tiles(run, say),
+        "about": sections.about(run, say),
+        "curves": sections.curves(run, say),
+        "inside": sections.inside(run, say),
+        "histograms": sections.layer_histograms(run, say),
+        "weights": sections.weight_pictures(run),
+        "sample": sections.sample_strips(run, say),
+        "card": sections.card(run, say),
+        "config": json.dumps(run.card.get("config", {}), ensure_ascii=False, indent=1),
+        "metric_names": list(run.metrics[0]) if run.metrics else [],
+    }
+    if finished:
+        content["table"] = sections.result_table(run, say)
+        content["importance"] = sections.importance(run, say)
+        content["wrong"] = sections.wrong_samples(run) if run.classifies else []
+        content["confusion"] = sections.confusion(run) if run.classifies else []
+        content["scatter"] = [] if run.classifies else sections.regression_charts(run, say)
+    return content
