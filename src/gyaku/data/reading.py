@@ -38,10 +38,10 @@ def open_file(path: str | Path, where: str) -> BinaryIO:
 
 
 def read_bytes(path: str | Path, where: str) -> bytes:
-    """Return the whole content of a file. Raises ``DataError`` as ``open_file`` does."""
+    """Return the content of a file, as long as the system says it is. Raises ``DataError`` as ``open_file`` does."""
     with open_file(path, where) as file:
         try:
-            return file.read()
+            return file.read(file_size(file))
         except OSError as error:
             raise DataError(where, f"a readable file at {str(path)!r}", reason(error)) from error
 
