@@ -35,7 +35,7 @@ SHARES = st.sampled_from([(0.1, 0.2), (0.0, 0.2), (0.1, 0.0), (0.25, 0.25), (0.0
 
 # ------------------------------------------------------------------------------------------- splits
 @given(n=st.integers(12, 300), shares=SHARES, seed=st.integers(0, 99))
-def test_random_split_is_whole_and_of_the_asked_sizes(n: int, shares: tuple[float, float], seed: int) -> None:
+def test_row_2_7_random_split_is_whole_and_of_the_asked_sizes(n: int, shares: tuple[float, float], seed: int) -> None:
     split = split_random(n, *shares, Generator(seed))
     assert_whole(split, n)
     assert len(split.dev) == round(n * shares[0]) and len(split.test) == round(n * shares[1])
