@@ -78,7 +78,8 @@ def save(name: str, text: str, data: dict[str, Any]) -> None:
     """Print a benchmark's table, and write it and its JSON to ``benchmarks/results``."""
     about = machine()
     versions = ", ".join(f"{p} {v}" for p, v in about["packages"].items() if v)
-    foot = f"{about['processor']}, {about['cores']} cores, Python {about['python']}, {versions}, commit {about['commit']}, {about['date']}"
+    where = f"{about['processor']}, {about['cores']} cores, Python {about['python']}"
+    foot = f"{where}, {versions}, commit {about['commit']}, {about['date']}"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(f"# {name}\n\n{text}\n\n{foot}\n", encoding="utf-8")
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": about, **data}, indent=1) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The report: self-contained, readable without JavaScript, bilingual, safe against hostile names, clear about damage."""
+"""The report: self-contained, no JavaScript needed, bilingual, safe against hostile names, clear about damage."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def line_chart(
     mark: tuple[float, str] | None = None,
     y_range: tuple[float, float] | None = None,
 ) -> str:
-    """Return curves over a common x axis, each named at its right end; ``mark`` is an x with a vertical line and words."""
+    """Return curves over one x axis, each named at its right end; ``mark`` is an x for a line, and its words."""
     xs = [x for s in series for x in s.xs]
     x_scale = Scale(*(min(xs, default=0), max(xs, default=1)), LEFT, WIDTH - RIGHT)
     low, high = y_range or span([y for s in series for y in s.ys], log=log)
@@ -83,9 +83,7 @@ def bar_chart(names: Sequence[str], values: Sequence[float], errors: Sequence[fl
         parts.append(
             f'<text x="{max(right, scale(value + error)) + 6:.1f}" y="{y + 13}" class="tick">{number(value, 3)}</text>'
         )
-    parts.append(
-        f'<text x="{(190 + WIDTH - 70) / 2:.0f}" y="{height - 6}" class="axis" text-anchor="middle">{escape(x_label)}</text>'
-    )
+    parts.append(_axis_name(f'x="{(190 + WIDTH - 70) / 2:.0f}" y="{height - 6}"', x_label))
     return _svg(parts, x_label, height=height)
 
 
@@ -143,20 +141,21 @@ def _grid(x: Scale, y: Scale, x_label: str, y_label: str) -> str:
             f'<text x="{x(t):.1f}" y="{y.start + 17:.0f}" class="tick" text-anchor="middle">{number(t, 3)}</text>'
         )
     middle = (y.start + y.stop) / 2
-    parts.append(
-        f'<text x="{(x.start + x.stop) / 2:.0f}" y="{y.start + 36:.0f}" class="axis" text-anchor="middle">{escape(x_label)}</text>'
-    )
-    parts.append(
-        f'<text transform="translate(14 {middle:.0f}) rotate(-90)" class="axis" text-anchor="middle">{escape(y_label)}</text>'
-    )
+    parts.append(_axis_name(f'x="{(x.start + x.stop) / 2:.0f}" y="{y.start + 36:.0f}"', x_label))
+    parts.append(_axis_name(f'transform="translate(14 {middle:.0f}) rotate(-90)"', y_label))
     return "".join(parts)
+
+
+def _axis_name(place: str, words: str) -> str:
+    return f'<text {place} class="axis" text-anchor="middle">{escape(words)}</text>'
 
 
 def _mark(x: float, words: str) -> str:
     anchor, shift = ("end", -5) if x > WIDTH / 2 else ("start", 5)
     return (
         f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" class="mark"/>'
-        f'<text x="{x + shift:.1f}" y="{HEIGHT - BOTTOM - 6}" class="small" text-anchor="{anchor}">{escape(words)}</text>'
+        f'<text x="{x + shift:.1f}" y="{HEIGHT - BOTTOM - 6}" class="small" text-anchor="{anchor}">'
+        f"{escape(words)}</text>"
     )
 
 
@@ -187,7 +186,8 @@ def _end_labels(series: Sequence[Series], y: Scale) -> str:
     if overflow > 0:
         ends = [[p - overflow, s] for p, s in ends]
     return "".join(
-        f'<text x="{WIDTH - RIGHT + 7}" y="{p + 4:.1f}" class="name" style="fill:{s.colour}">{escape(_short(s.name, 15))}</text>'
+        f'<text x="{WIDTH - RIGHT + 7}" y="{p + 4:.1f}" class="name" style="fill:{s.colour}">'
+        f"{escape(_short(s.name, 15))}</text>"
         for p, s in ends
     )
 

@@ -58,7 +58,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "curves": ("Learning curves", "学習曲線"),
     "best": ("best epoch {e}", "最良 {e}"),
     "curves_note": (
-        "Train values are means over the epoch's own batches, with dropout and augmentation switched on, so they can lie on the worse side of dev.",
+        "Train values are means over the epoch's own batches, with dropout and augmentation on, "
+        "so they can lie on the worse side of dev.",
         "訓練の値は、そのエポック中のミニバッチの平均です（ドロップアウトとデータ拡張あり）。そのため開発の値より悪く見えることがあります。",
     ),
     "lr": ("Learning rate", "学習係数"),
@@ -89,7 +90,8 @@ TABLE: dict[str, tuple[str, str]] = {
     "residuals": ("Residuals", "残差"),
     "importance": ("Which columns matter", "どの列が効いているか"),
     "importance_note": (
-        "Each bar: how much worse the test result gets when that one column is shuffled (mean and standard deviation of several shuffles).",
+        "Each bar: how much worse the test result gets when that one column is shuffled "
+        "(mean and standard deviation of several shuffles).",
         "棒：その列だけを並べ替えたとき、評価の結果がどれだけ悪くなるか（数回の平均と標準偏差）。",
     ),
     "importance_accuracy": ("loss of accuracy", "正解率の低下"),
@@ -114,7 +116,8 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "sample": ("One sample on its way through", "1 つのサンプルがネットワークを通る様子"),
     "sample_note": (
-        "One test sample: the values forward (above) and the deltas ∂E/∂a backward (below), each block in its own range; blue negative, orange positive.",
+        "One test sample: the values forward (above) and the deltas ∂E/∂a backward (below), "
+        "each block in its own range; blue negative, orange positive.",
         "評価サンプル 1 件。上：順伝播の値、下：逆伝播のデルタ ∂E/∂a。それぞれの範囲で色づけ（青：負、橙：正）。",
     ),
     "value": ("values", "値"),
