@@ -173,23 +173,23 @@ def _curve(s: Series, x: Scale, y: Scale) -> str:
 
 def _end_labels(series: Sequence[Series], y: Scale) -> str:
     """Return the names at the right ends, moved apart where they would touch."""
-    ends = []
-    for s in series:
-        last = next((v for v in reversed(s.ys) if v is not None and math.isfinite(v) and (v > 0 or not y.log)), None)
-        if last is not None:
-            ends.append([y(last), s])
-    ends.sort(key=lambda e: e[0])
-    gap = min(14.0, (HEIGHT - TOP - BOTTOM) / max(1, len(ends)))
-    for before, here in zip(ends, ends[1:], strict=False):
-        here[0] = max(here[0], before[0] + gap)
-    overflow = ends[-1][0] - (HEIGHT - BOTTOM) if ends else 0.0
-    if overflow > 0:
-        ends = [[p - overflow, s] for p, s in ends]
+    lasts = {s.name: _last(s.ys, y.log) for s in series}
+    named = sorted((s for s in series if lasts[s.name] is not None), key=lambda s: y(lasts[s.name] or 0.0))
+    gap = min(14.0, (HEIGHT - TOP - BOTTOM) / max(1, len(named)))
+    places: list[float] = []
+    for s in named:
+        place = y(lasts[s.name] or 0.0)
+        places.append(max(place, places[-1] + gap) if places else place)
+    overflow = max(0.0, places[-1] - (HEIGHT - BOTTOM)) if places else 0.0
     return "".join(
-        f'<text x="{WIDTH - RIGHT + 7}" y="{p + 4:.1f}" class="name" style="fill:{s.colour}">'
+        f'<text x="{WIDTH - RIGHT + 7}" y="{p - overflow + 4:.1f}" class="name" style="fill:{s.colour}">'
         f"{escape(_short(s.name, 15))}</text>"
-        for p, s in ends
+        for p, s in zip(places, named)
     )
+
+
+def _last(ys: Sequence[float | None], log: bool) -> float | None:
+    return next((v for v in reversed(ys) if v is not None and math.isfinite(v) and (v > 0 or not log)), None)
 
 
 def _short(text: str, n: int) -> str:

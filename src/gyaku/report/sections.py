@@ -161,8 +161,8 @@ def importance(run: Run, say: Phrases) -> str:
     rows = run.results.get("importance", [])[:20]
     if not rows:
         return ""
-    columns = ([r[k] for r in rows] for k in ("column", "mean", "std"))
-    return bar_chart(*columns, say(f"importance_{run.metric}"))
+    names, means, deviations = ([r[k] for r in rows] for k in ("column", "mean", "std"))
+    return bar_chart(names, means, deviations, say(f"importance_{run.metric}"))
 
 
 def inside(run: Run, say: Phrases) -> list[str]:
