@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -217,9 +218,10 @@ class Tensor:
     def numpy(self, *, force: bool = False) -> Any:
         """Return the numbers as a NumPy array that shares this memory.
 
-        Results of recorded operations come read-only. A tensor that requires grad is refused, as in PyTorch
-        (``force=True`` detaches and copies to the CPU). From this call on the memory may change unseen, so later
-        operations that must remember it keep a copy.
+        It is read-only where anything else knows the memory (a graph that saved it, a view, the tensor it was detached
+        from): writing to it could make backward wrong unseen. Otherwise it is writable, and later operations that
+        must remember its values keep a copy. A tensor that requires grad is refused, as in PyTorch (``force=True``
+        detaches and copies to the CPU).
         """
         if force:
             return np.array(self.cpu()._array)
@@ -235,7 +237,8 @@ class Tensor:
         return self.numpy()
 
     def __dlpack__(self, **kwargs: Any) -> Any:
-        return self.numpy().__dlpack__(**kwargs) if not self.is_cuda else self._array.__dlpack__(**kwargs)
+        array = self._array if self.is_cuda else self.numpy()
+        return (array if self.is_cuda or array.flags.writeable else array.copy()).__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
@@ -342,9 +345,23 @@ def new_tensor(array: Any, node: Any = None, cell: list[Any] | None = None) -> T
 
 
 def shared_array(t: Tensor) -> Any:
-    """Return the array of ``t``, and mark its memory as one that others may write to unseen."""
-    t._cell[0] = FOREIGN
+    """Return the array of ``t``: read-only if anything else shares its memory, else marked as open to foreign writes."""
+    if t._cell[0] != FOREIGN:
+        if sys.getrefcount(t._cell) > _ALONE:
+            array = t._array.view()
+            array.flags.writeable = False
+            return array
+        t._cell[0] = FOREIGN
     return t._array
+
+
+def _alone() -> int:
+    """Return the reference count of a cell that one tensor alone knows (it differs between Python versions)."""
+    t = new_tensor(None)
+    return sys.getrefcount(t._cell)
+
+
+_ALONE = _alone()
 
 
 def wrote(t: Tensor) -> None:
