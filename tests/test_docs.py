@@ -47,10 +47,10 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 
 @pytest.mark.parametrize("page", COMMAND_PAGES)
 def test_the_commands_of_a_page_exist_with_their_options(page: str) -> None:
-    from gyaku.cli import main
+    from gyaku.cli import cli
 
     for words in commands(page):
-        command = main.commands[words[0]]  # type: ignore[attr-defined]
+        command = cli.commands[words[0]]
         command.make_context(words[0], words[1:], resilient_parsing=True)
 
 

@@ -25,7 +25,7 @@ LEVELS = (
     ("ops",),
     ("nn", "optim", "data"),
     ("layers",),
-    ("autograd", "cuda", "utils"),  # names of PyTorch's, nothing of their own
+    ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("models",),
     ("train",),
     ("report",),
