@@ -10,6 +10,7 @@ import shlex
 import types
 from pathlib import Path
 
+import click
 import pytest
 
 import gyaku
@@ -51,7 +52,14 @@ def test_the_commands_of_a_page_exist_with_their_options(page: str) -> None:
 
     for words in commands(page):
         command = cli.commands[words[0]]
-        command.make_context(words[0], words[1:], resilient_parsing=True)
+        command.make_parser(click.Context(command)).parse_args(words[1:])
+
+
+def test_an_option_that_does_not_exist_is_noticed() -> None:
+    from gyaku.cli import cli
+
+    with pytest.raises(click.NoSuchOption):
+        cli.commands["train"].make_parser(click.Context(cli.commands["train"])).parse_args(["digits", "--nonsense"])
 
 
 def test_the_readme_shows_the_command() -> None:
