@@ -66,6 +66,10 @@ class DataError(GyakuError, ValueError):
     """A file or table that is damaged, incomplete or not what it says."""
 
 
+class DivergedError(GyakuError, ArithmeticError):
+    """Training gave a number that is not finite."""
+
+
 class MissingPackageError(GyakuError, ImportError):
     """An optional package is needed and not installed."""
 

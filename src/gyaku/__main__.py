@@ -1,0 +1,5 @@
+"""``python -m gyaku`` is the command ``gyaku``."""
+
+from gyaku.cli import main
+
+main()

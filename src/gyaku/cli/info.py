@@ -1,0 +1,100 @@
+"""``gyaku info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gyaku.base.text import Phrases
+from gyaku.cli.options import json_option, lang_option
+from gyaku.cli.terminal import answer_json, table
+from gyaku.cli.train import describe_network
+from gyaku.cli.words import words
+
+_EXAMPLES = """
+\b
+Examples:
+  gyaku info runs/digits
+  gyaku info runs/*
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@json_option
+@lang_option
+def info(runs: tuple[str, ...], as_json: bool, lang: str | None) -> None:
+    """Show one run, or compare several in a table."""
+    found = [read_run(run) for run in runs]
+    if as_json:
+        answer_json(found if len(found) > 1 else found[0])
+        return
+    say = words(lang)
+    click.echo(_one(found[0], say) if len(found) == 1 else _several(found, say))
+
+
+def read_run(run: str) -> dict[str, Any]:
+    """Return a run's card with its results (null while there are none) and its last logged row."""
+    from gyaku.base.files import read_jsonl
+    from gyaku.train.run import METRICS, RESULTS, read_card, read_json
+
+    folder = Path(run) if Path(run).is_dir() else Path(run).parent if Path(run).is_file() else Path(run)
+    card = read_card(folder)
+    results, log = folder / RESULTS, folder / METRICS
+    rows = read_jsonl(log).rows if log.is_file() else []
+    return {
+        "folder": str(folder), **card, "results": read_json(results) if results.is_file() else None,
+        "last": rows[-1] if rows else None,
+    }  # fmt: skip
+
+
+def _figure(run: dict[str, Any], part: str, model: str | None = None) -> str:
+    """Return the figure of a part as text, of the network or of a baseline; from the log while training goes on."""
+    results = run["results"]
+    if results is None:
+        last = run["last"] or {}
+        value = None if model else next((v for k, v in last.items() if k in (f"{part}_accuracy", f"{part}_rmse")), None)
+        return "-" if value is None else f"{value:.4f}"
+    parts = results["baselines"][model] if model else results["parts"]
+    return f"{parts[part][results['metric']]:.4f}" if part in parts else "-"
+
+
+def _epochs(run: dict[str, Any]) -> str:
+    done = run["last"]["epoch"] if run["last"] else 0
+    return f"{done}/{run['config']['epochs']}"
+
+
+def _one(run: dict[str, Any], say: Phrases) -> str:
+    metric = run["results"]["metric"] if run["results"] else ""
+    sizes, machine = run["data"]["sizes"], run["machine"]
+    status = f"{run['status']}: {run['message']}" if run["message"] else run["status"]
+    rows = [
+        [say("run"), run["folder"]],
+        [say("status"), status],
+        [say("data"), f"{run['data']['name']} ({', '.join(f'{say(p)} {n}' for p, n in sizes.items())})"],
+        [say("net"), describe_network(run["model"]["architecture"])],
+        [say("parameters"), str(run["model"]["parameters"])],
+        [say("seed"), str(run["seed"])],
+        [say("epochs"), _epochs(run)],
+        [say("seconds"), f"{run['wall_seconds']:.1f}"],
+        *[[f"{say(part)} {metric}".strip(), _figure(run, part)] for part in ("train", "dev", "test")],
+        [f"{say('test')} {metric}, {say('linear')}".strip(), _figure(run, "test", "linear")],
+        ["python / numpy / gyaku", f"{machine['python']} / {machine['numpy']} / {machine['gyaku']}"],
+        ["BLAS", f"{machine['blas']}, {machine['threads']} threads"],
+    ]
+    return table(rows)
+
+
+def _several(runs: list[dict[str, Any]], say: Phrases) -> str:
+    head = [say(key) for key in ("run", "status", "data", "net", "seed", "epochs", "train", "dev", "test", "linear")]
+    rows = [
+        [
+            run["folder"], run["status"], run["data"]["name"], describe_network(run["model"]["architecture"]),
+            str(run["seed"]), _epochs(run), *(_figure(run, part) for part in ("train", "dev", "test")),
+            _figure(run, "test", "linear"),
+        ]
+        for run in runs
+    ]  # fmt: skip
+    return table([head, *rows])

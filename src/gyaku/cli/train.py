@@ -1,0 +1,260 @@
+"""``gyaku train``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gyaku.base.errors import ArgumentError, DataError
+from gyaku.base.text import Phrases, language
+from gyaku.cli.options import Numbers, Size, json_option, lang_option
+from gyaku.cli.terminal import answer_json, tell
+from gyaku.cli.words import words
+
+_EXAMPLES = """
+\b
+Examples:
+  gyaku train digits
+  gyaku train mnist --hidden 512,256 --epochs 40 --seed 1
+  gyaku train sales.csv --target price --name sales
+  gyaku train digits --plain
+  gyaku train --resume runs/digits
+"""
+# Settings of a run as options: (names, click's arguments). Defaults live in Config; an option not given is None.
+_SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("--target",), {"metavar": "COLUMN", "help": "Column to predict (tables)."}),
+    (("--task",), {"metavar": "TASK", "help": "regression, binary or multiclass; else decided from the target."}),
+    (("--categories",), {"metavar": "COLUMNS", "help": "Columns of numbers that are codes, separated by commas."}),
+    (("--encoding",), {"help": "Encoding of a CSV file; else UTF-8, then cp932."}),
+    (("--delimiter",), {"help": "Delimiter of a CSV file; else from its name and header."}),
+    (("--folder",), {"help": "Folder with the files of mnist or fashion-mnist."}),
+    (("--size",), {"type": Size(), "help": "Resize a folder of images to height x width."}),
+    (("--limit",), {"type": int, "help": "Use so many rows, drawn at random."}),
+    (("--dev",), {"type": float, "help": "Share of rows for development.  [0.1]"}),
+    (("--test",), {"type": float, "help": "Share of rows for the final test.  [0.2]"}),
+    (("--time",), {"metavar": "COLUMN", "help": "Test on the last rows by this column."}),
+    (("--group",), {"metavar": "COLUMN", "help": "Keep rows of one group in one part."}),
+    (("--plain",), {"is_flag": True, "default": None, "help": "The lecture's net: sigmoid, small weights, SGD."}),
+    (("--hidden",), {"type": Numbers(), "help": "Units of the hidden layers; none for a linear model.  [256,128]"}),
+    (("--activation",), {"help": "relu, leaky_relu, elu, selu, gelu, silu, softplus, sigmoid, tanh, identity."}),
+    (("--norm",), {"help": "none, batch or layer."}),
+    (("--dropout",), {"type": float, "help": "Probability of a zero while training."}),
+    (("--init",), {"help": "he, glorot, lecun, small or pytorch."}),
+    (("--optimizer",), {"help": "sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, nadam, radam, adadelta."}),
+    (("--lr",), {"type": float, "help": "Learning rate."}),
+    (("--momentum",), {"type": float, "help": "For sgd, momentum, nesterov and rmsprop."}),
+    (("--schedule",), {"help": "constant, cosine, onecycle, step, exponential or plateau."}),
+    (("--weight-decay",), {"type": float, "help": "Decay of weights (not biases) a step."}),
+    (("--l1",), {"type": float, "help": "L1 penalty on weights, the lecture's alpha."}),
+    (("--l2",), {"type": float, "help": "L2 penalty on weights, the lecture's alpha."}),
+    (("--label-smoothing",), {"type": float, "help": "Mix the targets with equal probabilities."}),
+    (("--clip",), {"type": float, "help": "Largest norm of all gradients together."}),
+    (("--balanced/--unbalanced",), {"default": None, "help": "Weigh classes so that rare ones count as much."}),
+    (("--augment/--no-augment",), {"default": None, "help": "Shift images at random.  [from 16 x 16 pixels on]"}),
+    (("--shift",), {"type": int, "help": "Largest shift in pixels.  [2]"}),
+    (("--epochs",), {"type": int, "help": "Times through the training part.  [about 2400 steps]"}),
+    (("--batch",), {"type": int, "help": "Samples a step.  [32 to 128]"}),
+    (("--patience",), {"type": int, "help": "Stop after so many epochs without progress on dev."}),
+    (("--seed",), {"type": int, "help": "Of split, weights, order, dropout.  [0]"}),
+    (("--device",), {"help": "cpu or cuda.  [cpu]"}),
+    (("--threads",), {"type": int, "help": "Threads of matrix products."}),
+]  # fmt: skip
+
+
+def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    for names, arguments in reversed(_SETTINGS):
+        command = click.option(*names, **arguments)(command)
+    return command
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("data", required=False)
+@_settings
+@click.option("--config", type=click.Path(), help="TOML file of settings by these names; options given here win.")
+@click.option("--name", help="Name of the run folder.  [that of the data]")
+@click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, to the same bits.")
+@click.option("--force", is_flag=True, help="Replace the run of that name.")
+@click.option("--quiet", is_flag=True, help="No progress, no messages but errors.")
+@json_option
+@lang_option
+def train(
+    data: str | None, config: str | None, name: str | None, out: str, resume: str | None, force: bool, quiet: bool,
+    as_json: bool, lang: str | None, **settings: Any,
+) -> None:  # fmt: skip
+    """Train a network on DATA and write runs/NAME with model, metrics and report.
+
+    DATA: digits, mnist, fashion-mnist, xor, moons, circles, spirals, curve, a CSV, TSV, Parquet or NPZ file, a folder
+    of IDX files, or a folder of images in one subfolder a class.
+    """
+    say = words(lang)
+    given = {key: value for key, value in settings.items() if value is not None}
+    if resume is not None:
+        _refuse_with_resume({**given, "DATA": data, "--config": config, "--name": name, "--force": force or None})
+        folder = Path(resume)
+        chosen = _config_to_resume(folder, say)
+        if chosen is None:
+            return
+    else:
+        chosen = _config(data, config, given)
+        folder = _folder(chosen, Path(out), name, force, say, quiet)
+    _train(chosen, folder, resume is not None, quiet, as_json, lang, say)
+
+
+def _refuse_with_resume(others: dict[str, Any]) -> None:
+    for name, value in others.items():
+        if value is not None:
+            shown = name if name.startswith("--") or name == "DATA" else f"--{name.replace('_', '-')}"
+            raise ArgumentError("--resume", "no other settings: the run keeps its own", shown, hint="leave it out")
+
+
+def _config_to_resume(folder: Path, say: Phrases) -> Any:
+    from gyaku.train.run import config_of, read_card
+
+    card = read_card(folder)
+    if card["status"] == "finished":
+        tell(say("finished_before", run=folder))
+        return None
+    return config_of(card)
+
+
+def _config(data: str | None, file: str | None, given: dict[str, Any]) -> Any:
+    from gyaku.train.config import Config, read_config
+
+    settings = read_config(Path(file)) if file is not None else {}
+    if data is not None:
+        settings["data"] = data
+    if not settings.get("data"):
+        hint = "gyaku train digits; gyaku train --help lists the rest"
+        raise ArgumentError("gyaku train", "DATA: a name, a file or a folder", "nothing", hint=hint)
+    if "categories" in given:
+        given["categories"] = tuple(part.strip() for part in given["categories"].split(","))
+    return Config.from_mapping(settings | given, "gyaku train")
+
+
+def _folder(config: Any, out: Path, name: str | None, force: bool, say: Phrases, quiet: bool) -> Path:
+    """Return the run folder: a new name beside an existing run, unless one was named."""
+    stem = name or Path(config.data).resolve().stem or "run"
+    if Path(stem).name != stem or stem in (".", ".."):
+        raise ArgumentError("--name", "a name without folders", repr(stem), hint="give the folder with --out")
+    first = out / stem
+    if force or not (first.exists() and any(first.iterdir() if first.is_dir() else [first])):
+        _clear(first)
+        return first
+    if name is not None:
+        raise DataError(f"run {first}", "a new name", "a run that exists", hint="choose another --name, or --force")
+    folder = next(path for i in range(2, 10**6) if not (path := out / f"{stem}-{i}").exists())
+    if not quiet:
+        tell(say("other_name", first=first, run=folder))
+    return folder
+
+
+def _clear(folder: Path) -> None:
+    """Check that a folder may be replaced: only a run (or nothing, or an empty folder) is."""
+    from gyaku.train.run import CARD, FILES
+
+    if not folder.exists():
+        return
+    others = [] if not folder.is_dir() else [p.name for p in folder.iterdir() if p.name not in (*FILES, ".lock")]
+    if not folder.is_dir() or others or not ((folder / CARD).exists() or not any(folder.iterdir())):
+        got = f"{others[0]!r} in it" if others else "another file or folder"
+        raise DataError(f"run {folder}", "a run of gyaku to replace", got, hint="choose another --name")
+
+
+def _train(config: Any, folder: Path, resume: bool, quiet: bool, as_json: bool, lang: str | None, say: Phrases) -> None:
+    from gyaku.train.progress import Progress
+    from gyaku.train.run import train_run
+
+    progress = Progress(language(lang))
+
+    def note(text: str) -> None:
+        if not quiet:
+            tell(say("note", text=text))
+
+    def report(path: Path) -> None:
+        from gyaku.report import write_report
+
+        write_report(path, language(lang))
+
+    try:
+        done = train_run(
+            config, folder, command=_command_line(), resume=resume, say=note, report=report,
+            callbacks=() if quiet else (_Announce(say), progress),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        progress.close()
+        saved = (folder / "checkpoint.safetensors").exists()
+        tell(say("resume", run=folder) if saved else say("interrupted"))
+        raise click.exceptions.Exit(1) from None
+    finally:
+        progress.close()
+    if as_json:
+        answer_json({"run": str(folder), **done.results})
+    if not quiet:
+        _sum_up(done, say)
+
+
+def _command_line() -> str:
+    import shlex
+
+    return shlex.join(["gyaku", *sys.argv[1:]])
+
+
+class _Announce:
+    """Says what is about to be trained on what."""
+
+    def __init__(self, say: Phrases) -> None:
+        self.say = say
+
+    def on_fit_start(self, loop: Any) -> None:
+        """Say it once the data is there and the network is built."""
+        tell(
+            self.say("network", text=describe_network(loop.model.architecture()), parameters=loop.model.parameter_count)
+        )
+
+
+def describe_network(architecture: dict[str, Any]) -> str:
+    """Return a network in a few words: ``64-256-128-10 relu, batch norm, dropout 0.2``."""
+    import math
+
+    widths = [math.prod(architecture["inputs"]), *architecture["hidden"], architecture["outputs"]]
+    parts = ["-".join(map(str, widths))]
+    if architecture["hidden"]:
+        parts[0] += f" {architecture['activation']}"
+        parts += [f"{architecture['norm']} norm"] if architecture["norm"] != "none" else []
+        parts += [f"dropout {architecture['dropout']:g}"] if architecture["dropout"] else []
+    return ", ".join(parts)
+
+
+def _sum_up(done: Any, say: Phrases) -> None:
+    from gyaku.train.modelfile import MODEL_FILE
+    from gyaku.train.run import REPORT
+
+    results, seconds = done.results, sum(done.history.seconds)
+    tell(say("best", best=results["best_epoch"], epochs=results["epochs"], seconds=seconds))
+    for part in ("dev", "test"):
+        if part in results["parts"]:
+            tell(_line(results, part, say))
+    last = "test" if "test" in results["parts"] else "dev"
+    if last in results["parts"] and not _better(results, last):
+        tell(say("note", text=say("not_better", part=last)))
+    tell(say("model", path=done.folder / MODEL_FILE, run=done.folder))
+    tell(say("report", path=done.folder / REPORT))
+
+
+def _line(results: dict[str, Any], part: str, say: Phrases) -> str:
+    metric, figures, baselines = results["metric"], results["parts"][part], results["baselines"]
+    constant = next(value for key, value in baselines.items() if key != "linear")[part][metric]
+    values = {"value": figures[metric], "linear": baselines["linear"][part][metric], "constant": constant}
+    return say(metric, part=say(part), r2=figures.get("r2", 0.0), **values)
+
+
+def _better(results: dict[str, Any], part: str) -> bool:
+    mine, linear = results["parts"][part], results["baselines"]["linear"][part]
+    if results["metric"] == "rmse":
+        return bool(mine["rmse"] < linear["rmse"])
+    return bool(mine["accuracy"] > linear["accuracy"])

@@ -1,0 +1,42 @@
+"""Training: the loop with its events, the run folder, models in files, ensembles and pseudo-labels.
+
+>>> from gyaku import train
+>>> sorted(train.__all__)[:3]
+['Callback', 'Config', 'Ensemble']
+"""
+
+from __future__ import annotations
+
+from gyaku.train.config import Config, read_config
+from gyaku.train.events import EVENTS, Callback
+from gyaku.train.history import History
+from gyaku.train.machine import describe_machine
+from gyaku.train.modelfile import Trained, load_model, save_model
+from gyaku.train.more import Ensemble, pseudo_labels
+from gyaku.train.objective import Objective, task_of
+from gyaku.train.probe import Probe
+from gyaku.train.progress import Progress
+from gyaku.train.run import Done, train_run
+from gyaku.train.training import fit, predict
+
+__all__ = [
+    "EVENTS",
+    "Callback",
+    "Config",
+    "Done",
+    "Ensemble",
+    "History",
+    "Objective",
+    "Probe",
+    "Progress",
+    "Trained",
+    "describe_machine",
+    "fit",
+    "load_model",
+    "predict",
+    "pseudo_labels",
+    "read_config",
+    "save_model",
+    "task_of",
+    "train_run",
+]

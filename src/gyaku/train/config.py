@@ -1,0 +1,219 @@
+"""The settings of a run: what the command, a TOML file and ``train_run`` understand, checked with their place."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gyaku.base.errors import ArgumentError, DataError, DtypeError, UnknownNameError
+from gyaku.base.files import read_bounded
+
+_LIMIT = 2**20
+_STEPS = 2400  # epochs are chosen for about so many steps
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a run. ``None`` means: chosen from the data (``completed``).
+
+    Field names are those of the command's options and of the TOML file (there ``-`` and ``_`` are equal).
+    """
+
+    data: str = ""
+    target: str | None = None
+    task: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    categories: tuple[str, ...] = ()
+    folder: str | None = None
+    size: tuple[int, int] | None = None
+    limit: int | None = None
+    dev: float = 0.1
+    test: float = 0.2
+    time: str | None = None
+    group: str | None = None
+    plain: bool = False
+    hidden: tuple[int, ...] | None = None
+    activation: str | None = None
+    norm: str | None = None
+    dropout: float | None = None
+    init: str | None = None
+    optimizer: str | None = None
+    lr: float | None = None
+    momentum: float | None = None
+    schedule: str | None = None
+    weight_decay: float | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    label_smoothing: float | None = None
+    clip: float | None = None
+    balanced: bool = False
+    augment: bool | None = None
+    shift: int | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    patience: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+
+    def completed(self, data: Any) -> Config:
+        """Return the settings with every choice made, from a ``Prepared``; deterministic.
+
+        The default is a modern net (ReLU, He, batch norm, dropout, AdamW, cosine, label smoothing), ``plain`` the
+        lecture's (sigmoid, small random weights, SGD; S1 §4, §5). Both were chosen by measurement (docs).
+        """
+        n = len(data.x_train)
+        chosen = (_PLAIN if self.plain else _MODERN) | {"batch": 100 if self.plain else _batch(n)}
+        if data.kind == "regression":
+            chosen |= {"label_smoothing": 0.0, "dropout": 0.0 if self.plain else 0.05}
+            chosen |= {"lr": 0.05} if self.plain else {}
+        shape = data.image_shape
+        chosen["augment"] = shape is not None and not self.plain and min(shape[1:]) >= 16
+        chosen["shift"] = 2
+        made = {name: value for name, value in chosen.items() if getattr(self, name) is None}
+        if self.optimizer is not None and self.lr is None:
+            made["lr"] = _default_lr(self.optimizer)
+        config = dataclasses.replace(self, **made)
+        if config.augment and shape is None:
+            raise ArgumentError("augment", "images", "a table", hint="leave --augment out")
+        return config if config.epochs is not None else dataclasses.replace(config, epochs=config.epochs_for(n))
+
+    def epochs_for(self, n: int) -> int:
+        """Return the epochs that give about 2400 steps for ``n`` training samples, within 20 and 200."""
+        steps = math.ceil(n / (self.batch or 64))
+        return min(200, max(40 if self.plain else 20, round(_STEPS / steps)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any], where: str = "config") -> Config:
+        """Return settings from plain values; raises ``UnknownNameError`` ("did you mean") for an unknown name."""
+        names = [field.name for field in dataclasses.fields(Config)]
+        for name in values:
+            if name not in names:
+                raise UnknownNameError(where, name, names, what="setting")
+        return Config(**values)
+
+
+_MODERN: dict[str, Any] = {
+    "hidden": (256, 128), "activation": "relu", "norm": "batch", "dropout": 0.2, "init": "he", "optimizer": "adamw",
+    "lr": 0.002, "schedule": "cosine", "weight_decay": 0.01, "label_smoothing": 0.1,
+}  # fmt: skip
+_PLAIN: dict[str, Any] = {
+    "hidden": (200,), "activation": "sigmoid", "norm": "none", "dropout": 0.0, "init": "small", "optimizer": "sgd",
+    "lr": 0.5, "schedule": "constant", "weight_decay": 0.0, "label_smoothing": 0.0,
+}  # fmt: skip
+
+
+def _batch(n: int) -> int:
+    """Return 32 for a few hundred samples, 64 for a few thousand, else 128."""
+    return 32 if n < 640 else 64 if n < 6400 else 128
+
+
+def _default_lr(optimizer: str) -> float:
+    from gyaku.train.schedule import OPTIMIZERS
+
+    return OPTIMIZERS[optimizer][0]
+
+
+def _one_of(kind: str) -> list[str]:
+    from gyaku.models import ACTIVATIONS, INITS, NORMS
+    from gyaku.train.objective import TASKS
+    from gyaku.train.schedule import OPTIMIZERS, SCHEDULES
+
+    known: dict[str, Any] = {
+        "activation": ACTIVATIONS, "norm": NORMS, "init": INITS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES,
+        "task": TASKS,
+    }  # fmt: skip
+    return list(known[kind])
+
+
+_CHOICES = ("activation", "norm", "init", "optimizer", "schedule", "task")
+# Setting: (lowest, highest allowed, whether the highest itself is allowed).
+_RANGES: dict[str, tuple[float, float, bool]] = {
+    "dev": (0, 1, False), "test": (0, 1, False), "dropout": (0, 1, False), "label_smoothing": (0, 1, False),
+    "momentum": (0, 1, False), "weight_decay": (0, math.inf, False), "l1": (0, math.inf, False),
+    "l2": (0, math.inf, False), "lr": (0, math.inf, False), "clip": (0, math.inf, False), "epochs": (1, 10**6, True),
+    "batch": (1, 10**6, True), "patience": (1, 10**6, True), "threads": (1, 1024, True), "shift": (1, 8, True),
+    "limit": (1, 10**12, True), "seed": (0, 2**63, False),
+}  # fmt: skip
+_ABOVE_ZERO = ("lr", "clip")
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return a value in its field's type. Raises ``DtypeError``, ``ArgumentError`` or ``UnknownNameError``."""
+    kind = str(field.type)
+    if value is None and "None" in kind:
+        return None
+    value = _typed(field.name, kind.removesuffix(" | None"), value)
+    if field.name in _CHOICES and value not in _one_of(field.name):
+        raise UnknownNameError(field.name, value, _one_of(field.name), what=field.name)
+    if field.name in _RANGES:
+        low, high, closed = _RANGES[field.name]
+        if not (low <= value <= high) or (value == high and not closed) or (field.name in _ABOVE_ZERO and value == 0):
+            edge = "" if high == math.inf else f" and {'<=' if closed else '<'} {high:g}"
+            raise ArgumentError(field.name, f"{'>' if field.name in _ABOVE_ZERO else '>='} {low:g}{edge}", str(value))
+    if field.name == "size" and (len(value) != 2 or not all(1 <= n <= 4096 for n in value)):
+        raise ArgumentError("size", "height and width, each in 1..4096", str(list(value)))
+    if field.name == "hidden" and not all(1 <= n < 2**24 for n in value):
+        raise ArgumentError("hidden", "units of at least 1", str(list(value)))
+    return value
+
+
+def _typed(name: str, kind: str, value: Any) -> Any:
+    if kind == "float" and type(value) in (int, float):
+        return float(value)
+    if kind.startswith("tuple") and isinstance(value, (list, tuple)):
+        inner = int if "int" in kind else str
+        if all(type(item) is inner for item in value):
+            return tuple(value)
+    elif {"str": str, "int": int, "bool": bool}.get(kind) is type(value):
+        return value
+    wanted = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text"}
+    raise DtypeError(name, wanted.get(kind, f"a list ({kind})"), repr(value)[:60])
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the settings of a TOML file by field name, each checked.
+
+    Raises ``DataError`` naming file, line and what is wrong: broken TOML, an unknown name ("did you mean"), a value of
+    the wrong type or out of its range.
+    """
+    raw = read_bounded(path, _LIMIT)
+    try:
+        text = raw.decode("utf-8-sig")
+        found = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DataError(f"config {path}", "TOML in UTF-8", str(error)) from error
+    settings: dict[str, Any] = {}
+    for key, value in found.items():
+        name = key.replace("-", "_")
+        where = f"config {path}, line {_line_of(text, key)}"
+        if name in settings:
+            raise DataError(where, f"{name} once", "twice")
+        try:
+            settings[name] = getattr(Config.from_mapping({name: value}, where), name)
+        except UnknownNameError as error:
+            raise error if error.where == where else DataError(where, message=str(error)) from error
+        except (DtypeError, ArgumentError) as error:
+            raise DataError(where, message=str(error)) from error
+    return settings
+
+
+def _line_of(text: str, key: str) -> int:
+    """Return the line of a key (or of its table) in a TOML file; 1 when it is written in an unusual way."""
+    pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+    return next((number for number, line in enumerate(text.splitlines(), start=1) if pattern.match(line)), 1)

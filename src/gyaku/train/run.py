@@ -1,0 +1,303 @@
+"""A whole run: data in; network, logs, results and report out, in one folder (``docs/architecture.md``, "A run")."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gyaku.backend.devices import device
+from gyaku.backend.random import Generator
+from gyaku.base.errors import DataError, GyakuError
+from gyaku.base.files import append_line, lock_folder, read_bounded, save_arrays, write_text_atomic
+from gyaku.train.baseline import constant_baseline
+from gyaku.train.config import Config
+from gyaku.train.events import Callback
+from gyaku.train.examine import examine_parts, importance, most_wrong, picture_arrays
+from gyaku.train.history import History, line_of
+from gyaku.train.loop import Loop
+from gyaku.train.machine import describe_machine, differences, limited_threads
+from gyaku.train.modelfile import MODEL_FILE, save_model
+from gyaku.train.probe import Probe
+from gyaku.train.training import fit
+
+FORMAT, VERSION = "gyaku-run", 1
+CARD, METRICS, TIMING, STATS = "run.json", "metrics.jsonl", "timing.jsonl", "stats.jsonl"
+RESULTS, ARRAYS, CHECKPOINT, REPORT = "results.json", "arrays.safetensors", "checkpoint.safetensors", "report.html"
+FILES = (CARD, METRICS, TIMING, STATS, RESULTS, ARRAYS, CHECKPOINT, MODEL_FILE, REPORT)
+_PROBE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """What a run gave: its folder, the history, ``results`` as in results.json, and notes for the user."""
+
+    folder: Path
+    history: History
+    results: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+class RunLog(Callback):
+    """Writes metrics.jsonl, timing.jsonl and stats.jsonl; a resumed run writes them anew up to where it goes on."""
+
+    def __init__(self, folder: Path, probe: Probe) -> None:
+        self.folder, self.probe = folder, probe
+
+    def _rows(self, loop: Loop) -> dict[str, list[dict[str, Any]]]:
+        seconds = [{"epoch": i, "seconds": s} for i, s in enumerate(loop.history.seconds, start=1)]
+        return {METRICS: loop.history.rows, TIMING: seconds, STATS: self.probe.rows}
+
+    def on_fit_start(self, loop: Loop) -> None:
+        """Write what is known so far, whole."""
+        for name, rows in self._rows(loop).items():
+            write_text_atomic(self.folder / name, "".join(f"{line_of(row)}\n" for row in rows))
+
+    def on_epoch_end(self, loop: Loop) -> None:
+        """Add the epoch's row to every log."""
+        for name, rows in self._rows(loop).items():
+            append_line(self.folder / name, line_of(rows[-1]))
+
+
+def prepare_data(config: Config) -> Any:
+    """Load, split and scale the data of a configuration. Raises what the readers refuse."""
+    from gyaku.data import load, prepare
+
+    given = {name: getattr(config, name) for name in ("encoding", "delimiter", "folder", "size")}
+    given = {name: value for name, value in given.items() if value is not None}
+    if Path(config.data).suffix.lower() in (".csv", ".tsv", ".txt"):
+        given["text"] = config.categories  # codes such as 007 stay as they are written
+    source = load(config.data, target=config.target, **given)
+    return prepare(
+        source, task=config.task, dev=config.dev, test=config.test, seed=config.seed, time=config.time,
+        group=config.group, limit=config.limit, categories=config.categories,
+    )  # fmt: skip
+
+
+def build_model(config: Config, data: Any) -> Any:
+    """Return the network of a complete configuration for a ``Prepared``, on its device."""
+    from gyaku.models import MLP
+
+    assert config.hidden is not None and config.activation and config.norm and config.init
+    assert config.dropout is not None
+    model = MLP(
+        list(data.input_shape), config.hidden, data.recipe.n_outputs, activation=config.activation, norm=config.norm,
+        dropout=config.dropout, init=config.init, seed=config.seed,
+    )  # fmt: skip
+    return model.to(device(config.device))
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    *,
+    command: str = "",
+    callbacks: tuple[Any, ...] = (),
+    resume: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    report: Callable[[Path], Any] | None = None,
+) -> Done:
+    """Train what ``config`` describes and write the run folder; with ``resume`` go on with the run in ``folder``.
+
+    ``say`` is told the notes for the user; ``report(folder)`` is called last. One process at a time: a second is
+    refused by the folder's lock. A failed run keeps its files and its card says why.
+
+    Raises what data, model or training refuse; ``KeyboardInterrupt`` after Ctrl-C, with a checkpoint saved.
+    """
+    folder = Path(folder)
+    data = prepare_data(config)
+    with limited_threads(config.threads):
+        run = _Run(config, data, folder, command, say, resume)  # what is wrong is refused before anything is written
+        with lock_folder(folder):
+            if not resume:
+                _remove_files(folder)
+            with run.recorded():
+                return run.train(callbacks, resume, report)
+
+
+def read_card(folder: str | Path) -> dict[str, Any]:
+    """Return the run card. Raises ``DataError`` when the folder is no run."""
+    path = Path(folder) / CARD
+    if not path.is_file():
+        raise DataError(f"run {folder}", f"a run folder with {CARD}", "none", hint="gyaku train makes one")
+    card = read_json(path)
+    if card.get("format") != FORMAT or card.get("version") != VERSION:
+        raise DataError(f"read {path}", f"{FORMAT} version {VERSION}", "another file")
+    return card
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file. Raises ``DataError`` naming the file."""
+    try:
+        value = json.loads(read_bounded(path, 2**28))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, GyakuError):
+            raise
+        raise DataError(f"read {path}", "JSON", "other text") from error
+    if not isinstance(value, dict):
+        raise DataError(f"read {path}", "a JSON object", type(value).__name__)
+    return value
+
+
+def config_of(card: dict[str, Any]) -> Config:
+    """Return the configuration of a run card."""
+    return Config.from_mapping(card["config"], f"{CARD}, config")
+
+
+class _Run:
+    """One run while it is written."""
+
+    def __init__(
+        self, config: Config, data: Any, folder: Path, command: str, say: Callable[[str], None],
+        resume: bool,
+    ) -> None:  # fmt: skip
+        self.config, self.data, self.folder, self.say = config.completed(data), data, folder, say
+        self.started = time.perf_counter()
+        self.model = build_model(self.config, data)
+        self.machine = describe_machine(self.config.device)
+        self.notes: list[str] = list(data.warnings)
+        self.card = self._continued() if resume else self._new_card(command)
+        self.before = float(self.card.get("wall_seconds") or 0.0)
+
+    def _new_card(self, command: str) -> dict[str, Any]:
+        return {
+            "format": FORMAT, "version": VERSION, "name": self.folder.name, "command": command,
+            "config": self.config.to_json(), "seed": self.config.seed, "status": "running", "message": "",
+            "started": _now(), "finished": None, "wall_seconds": 0.0, "data": _data_card(self.data),
+            "model": {
+                "text": str(self.model), "architecture": self.model.architecture(),
+                "parameters": self.model.parameter_count,
+            },
+            "machine": self.machine,
+        }  # fmt: skip
+
+    def _continued(self) -> dict[str, Any]:
+        card = read_card(self.folder)
+        if card["data"]["digest"] != self.data.digest:
+            got = "another content (its SHA-256 differs)"
+            raise DataError(f"resume {self.folder}", f"the data it was started on ({self.data.origin})", got)
+        changed = differences(card["machine"], self.machine)
+        if changed:
+            self.notes.append(f"resumed under other conditions, so the last bits may differ: {'; '.join(changed)}")
+        return card | {"status": "running", "message": "", "finished": None}
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep the card true however the block ends."""
+        self._write_card("running")
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._write_card("interrupted", "interrupted by the user")
+            raise
+        except Exception as error:
+            self._write_card("failed", str(error))
+            raise
+        self._write_card("finished")
+
+    def _write_card(self, status: str, message: str = "") -> None:
+        seconds = self.before + time.perf_counter() - self.started
+        ended = None if status == "running" else _now()
+        self.card |= {"status": status, "message": message, "finished": ended, "wall_seconds": round(seconds, 3)}
+        write_json(self.folder / CARD, self.card)
+
+    def train(self, callbacks: tuple[Any, ...], resume: bool, report: Callable[[Path], Any] | None) -> Done:
+        """Train, examine, and write everything."""
+        for note in self.notes:
+            self.say(note)
+        started = time.perf_counter()
+        probe = self._probe()
+        history = self._fit(
+            self.model, [probe, RunLog(self.folder, probe), *callbacks], self.folder / CHECKPOINT, resume
+        )
+        trained = sum(history.seconds)
+        save_model(self.folder / MODEL_FILE, self.model, self.data.recipe)
+        started = time.perf_counter()
+        results = self._results(history, probe)
+        results["seconds"] = {"train": trained, "examine": time.perf_counter() - started}
+        write_json(self.folder / RESULTS, results)
+        self._write_card("finished")
+        if report is not None:
+            report(self.folder)
+        return Done(self.folder, history, results, tuple(self.notes))
+
+    def _probe(self) -> Probe:
+        rows = Generator(self.config.seed).split("probe").permutation(len(self.data.x_train))[:_PROBE]
+        return Probe(self.data.x_train[rows], self.data.t_train[rows])
+
+    def _fit(self, model: Any, callbacks: list[Any], checkpoint: Path | None, resume: bool) -> History:
+        c = self.config
+        assert c.epochs is not None and c.batch is not None and c.label_smoothing is not None
+        return fit(
+            model, self.data, optimizer=c.optimizer, lr=c.lr, momentum=c.momentum, weight_decay=c.weight_decay,
+            l1=c.l1, l2=c.l2, schedule=c.schedule, epochs=c.epochs, batch_size=c.batch, seed=c.seed,
+            augment=self._augment(), label_smoothing=c.label_smoothing,
+            class_weight="balanced" if c.balanced else None, clip_norm=c.clip,
+            patience=c.patience, callbacks=callbacks, checkpoint=checkpoint, resume=resume,
+        )  # fmt: skip
+
+    def _augment(self) -> Any:
+        from gyaku.data.augment import shift
+
+        if not self.config.augment or self.config.shift is None:
+            return None
+        return shift(self.config.shift, fill=self.data.recipe.black)
+
+    def _results(self, history: History, probe: Probe) -> dict[str, Any]:
+        name, constant = constant_baseline(self.data)
+        wrong, places = most_wrong(self.model, self.data)
+        arrays = picture_arrays(self.model, self.data, places, probe.histograms)
+        save_arrays(self.folder / ARRAYS, arrays)
+        return {
+            "task": self.data.kind,
+            "metric": "rmse" if self.data.kind == "regression" else "accuracy",
+            "best_epoch": history.best_epoch,
+            "epochs": len(history),
+            "stopped": history.stopped,
+            "parts": examine_parts(self.model, self.data),
+            "baselines": {name: constant, "linear": self._linear()},
+            "wrong": wrong,
+            "importance": importance(self.model, self.data, self.config.seed),
+        }
+
+    def _linear(self) -> dict[str, Any]:
+        """Return the results of a linear model trained with the same settings."""
+        from gyaku.models import MLP
+
+        linear: Any = MLP(list(self.data.input_shape), (), self.data.recipe.n_outputs, seed=self.config.seed)
+        linear = linear.to(device(self.config.device))
+        self._fit(linear, [], None, False)
+        return {part: _short(figures) for part, figures in examine_parts(linear, self.data).items()}
+
+
+def _short(figures: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in figures.items() if key not in ("confusion", "per_class")}
+
+
+def _remove_files(folder: Path) -> None:
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _data_card(data: Any) -> dict[str, Any]:
+    recipe = data.recipe
+    return {
+        "name": data.name, "origin": data.origin, "digest": data.digest, "sizes": data.sizes, "task": data.kind,
+        "target": recipe.target, "label_names": list(data.label_names), "feature_names": list(data.feature_names),
+        "input_shape": list(data.input_shape), "image_shape": list(data.image_shape) if data.image_shape else None,
+        "official_test": data.official_test, "warnings": list(data.warnings),
+    }  # fmt: skip
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write an object as indented JSON in UTF-8, atomically."""
+    write_text_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
