@@ -13,7 +13,7 @@ import numpy as np
 
 from gyaku.backend.devices import CPU, device, device_of, move
 from gyaku.backend.dtypes import bool_, dtype, from_numpy_dtype, get_default_dtype, to_dtype
-from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError
+from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
 
@@ -296,6 +296,11 @@ class Tensor:
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise DtypeError("pickle", "safetensors (loading a file never runs code)", "pickle",
                          hint="use gyaku.save and gyaku.load, or copy.deepcopy")
+
+    def __getattr__(self, name: str) -> Any:  # only reached for a name that does not exist
+        if name.startswith("_"):  # Python and NumPy ask for many of these
+            raise AttributeError(name)
+        raise UnknownNameError("Tensor", name, (n for n in dir(type(self)) if not n.startswith("_")))
 
     def __repr__(self) -> str:
         from gyaku.core.show import tensor_text
