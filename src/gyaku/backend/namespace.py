@@ -1,8 +1,9 @@
 """The vocabulary of formulas: the names a ``forward`` or ``backward`` may call on its ``xp``, and who answers them.
 
 A formula is written in ordinary operators (``+ - * / ** @``, comparisons, ``x[i]``), ``x.shape``, ``x.ndim``,
-``x.dtype`` and the names of ``VOCABULARY`` called on ``xp``. NumPy and CuPy arrays, tensors (derivatives of derivatives)
-and tracers each register one namespace object here; ``namespace_of(array)`` finds it by the type of the array.
+``x.dtype``, ``x.T`` of a matrix and the names of ``VOCABULARY`` called on ``xp``. NumPy and CuPy arrays, tensors (for
+derivatives of derivatives) and tracers each register one namespace object here; ``namespace_of(array)`` finds it by the
+type of the array.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from gyaku.base.errors import DeviceError
 
 # Taken from the array library as they are (NumPy's names and meaning).
 SHARED = (
-    "abs exp expm1 log log1p sqrt sign sin cos tan tanh sinh cosh arcsin arccos arctan floor ceil trunc rint "
-    "isnan isfinite isinf "
+    "abs exp expm1 log log1p log2 log10 sqrt sign sin cos tan tanh sinh cosh arcsin arccos arctan floor ceil "
+    "trunc rint isnan isfinite isinf "
     "maximum minimum where logical_and logical_or logical_not logical_xor equal "
     "sum prod amax amin any all cumsum argmax argmin argsort sort "
     "reshape transpose swapaxes moveaxis expand_dims squeeze broadcast_to concatenate stack flip roll tril triu tile "
@@ -50,8 +51,10 @@ class Namespace:
 
 
 numpy_namespace = Namespace("numpy", np)
+for _name in kernels.QUICK:
+    setattr(numpy_namespace, _name, getattr(kernels, f"quick_{_name}"))
 NAMESPACES: dict[type, Any] = {np.ndarray: numpy_namespace}
-NAMESPACES.update({s: numpy_namespace for s in np.sctypeDict.values()})  # NumPy returns scalars for 0-d results
+NAMESPACES.update(dict.fromkeys(np.sctypeDict.values(), numpy_namespace))  # NumPy returns scalars for 0-d results
 
 
 def enter_cupy(cupy: ModuleType) -> None:
