@@ -37,6 +37,11 @@ def positive(*shape: int) -> Input:
     return Input(lambda rng, s: rng.uniform(0.3, 2, size=s), shape)
 
 
+def larger(*shape: int) -> Input:
+    """Return numbers from 2.3 to 4: larger than any of ``away``."""
+    return Input(lambda rng, s: rng.uniform(2.3, 4, size=s), shape)
+
+
 def unit(*shape: int) -> Input:
     """Return numbers from -0.9 to 0.9."""
     return Input(lambda rng, s: rng.uniform(-0.9, 0.9, size=s), shape)
@@ -76,6 +81,10 @@ class Sample:
     inputs: tuple[Input, ...]
     static: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def floating(self) -> bool:
+        return any(a.dtype.kind == "f" for a in self.arrays(np.float64))
+
     def arrays(self, dtype: Any) -> list[np.ndarray]:
         rng = np.random.default_rng(11)
         return [i.array(rng, dtype) for i in self.inputs]
@@ -113,7 +122,7 @@ class Case:
     """One operation: how it is called, what it should give, and where to look.
 
     ``beyond`` says why the rule is not read as a formula (only where its shape depends on data); ``smooth`` is false
-    where there is no derivative to check; ``loose`` widens the tolerance of values where the reference is the rougher one.
+    where there is no derivative to check; ``loose`` widens the tolerance where the reference is the rougher one.
     """
 
     op: str
@@ -131,19 +140,29 @@ class Case:
 
 
 def unary(op: str, call: Any, reference: Any, domain: Any = real, *, static: tuple[Any, ...] = (), **more: Any) -> Case:
-    """Return the row of a function of each element: a matrix, a large one, 0-d and empty; one more for each ``static``."""
+    """Return the row of a function of each element: a matrix, a large one, 0-d, empty; one more for each ``static``."""
     first = static[0] if static else {}
-    samples = [Sample((domain(*s),), first) for s in ((3, 4), (29, 5), (), (0, 3))]
+    shapes = ((3, 4), (), (0, 3), (29, 5)) if more.get("smooth", True) else ((3, 4), (), (0, 3))
+    samples = [Sample((domain(*s),), first) for s in shapes]
     samples += [Sample((domain(2, 3),), other) for other in static[1:]]
     more.setdefault("floats", more.get("smooth", True))
     return Case(op, call, reference, tuple(samples), **more)
 
 
-SHAPES = [((3, 4), (3, 4)), ((3, 4), (4,)), ((1,), (2, 3)), ((3, 1), (1, 4)), ((2, 3), ()), ((), (2, 3)), ((), ()),
-          ((0, 3), (1, 3)), ((29, 5), (5,)), ((2, 1, 3), (4, 1))]
+SHAPES = [
+    ((3, 4), (3, 4)),
+    ((29, 5), (5,)),
+    ((3, 1), (1, 4)),
+    ((2, 3), ()),
+    ((), (2, 1, 3)),
+    ((), ()),
+    ((0, 3), (1, 3)),
+    ((2, 1, 3), (4, 1)),
+]
 
 
 def binary(op: str, call: Any, reference: Any, domain: Any = real, other: Any = None, **more: Any) -> Case:
     """Return the row of a function of two broadcast inputs."""
-    samples = tuple(at(domain(*a), (other or domain)(*b)) for a, b in SHAPES)
+    shapes = SHAPES if more.get("smooth", True) else SHAPES[1:4] + SHAPES[5:7]
+    samples = tuple(at(domain(*a), (other or domain)(*b)) for a, b in shapes)
     return Case(op, call, reference, samples, promotes=True, **more)

@@ -22,10 +22,26 @@ sys.path.insert(0, str(HERE.parent))
 
 from golden.calls import GROUPS, outcome  # noqa: E402
 from golden.training import (  # noqa: E402
-    LAYERS, LOSSES, OPTIMIZERS, SCHEDULES, layer_outcome, optimizer_outcome, schedule_outcome,
+    LAYERS,
+    LOSSES,
+    OPTIMIZERS,
+    SCHEDULES,
+    layer_outcome,
+    optimizer_outcome,
+    schedule_outcome,
 )
 
 VERSION = "2.13.0"
+
+
+def in_double(T: Any, function: Any, *args: Any) -> Any:
+    """Call with float64 as the default: PyTorch's NAdam keeps one of its numbers in the default type."""
+    before = T.get_default_dtype()
+    T.set_default_dtype(T.float64)
+    try:
+        return function(T, *args)
+    finally:
+        T.set_default_dtype(before)
 
 
 def outcomes(T: Any) -> Iterator[tuple[str, Any]]:
@@ -36,7 +52,7 @@ def outcomes(T: Any) -> Iterator[tuple[str, Any]]:
     for name, layer in LAYERS.items():
         yield f"layers/{name}", lambda layer=layer: layer_outcome(T, layer)
     for name, (cls, options) in OPTIMIZERS.items():
-        yield f"optimizers/{name}", lambda cls=cls, options=options: optimizer_outcome(T, cls, options)
+        yield f"optimizers/{name}", lambda cls=cls, options=options: in_double(T, optimizer_outcome, cls, options)
     for name, make in SCHEDULES.items():
         yield f"schedules/{name}", lambda make=make: schedule_outcome(T, make)
 
@@ -55,7 +71,8 @@ def record() -> None:
             numbers.append(value.astype(np.float64).ravel())
             place += value.size
     np.savez_compressed(HERE / "values.npz", numbers=np.concatenate(numbers), index=np.array(json.dumps(index)))
-    print(f"{len(index)} values, {place} numbers, {(HERE / 'values.npz').stat().st_size} bytes, from PyTorch {torch.__version__}")
+    size = (HERE / "values.npz").stat().st_size
+    print(f"{len(index)} values, {place} numbers, {size} bytes, from PyTorch {torch.__version__}")
 
 
 def load() -> dict[str, np.ndarray]:

@@ -6,17 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from golden.record import HERE, load, outcomes
 
 import gyaku as gy
+from golden.record import HERE, load, outcomes
 
+# PyTorch's warning about the mean of a divergence is ours too.
+pytestmark = pytest.mark.filterwarnings("ignore:KLDivLoss")
 RECORDED = load()
 COMPUTED = list(outcomes(gy))
 LOOSE = {"optimizers": 1e-10, "schedules": 1e-12}
 
 
 def parts_of(name: str) -> dict[str, np.ndarray]:
-    return {key[len(name) + 1 :]: v for key, v in RECORDED.items() if key.startswith(name + "/") and "/" not in key[len(name) + 1 :]}
+    return {
+        key[len(name) + 1 :]: v
+        for key, v in RECORDED.items()
+        if key.startswith(name + "/") and "/" not in key[len(name) + 1 :]
+    }
 
 
 @pytest.mark.parametrize(("name", "compute"), COMPUTED, ids=[name for name, _ in COMPUTED])
