@@ -20,7 +20,7 @@ ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 .PHONY: demo test lint types docs bench parity gpu setup setup-dev setup-parity clean
 
 demo: setup
-	$(BIN)/gyaku train digits --name demo
+	$(BIN)/gyaku train digits --name demo --force
 
 test: setup-dev
 	$(ONE_THREAD) $(BIN)/python -m pytest -q -n $(WORKERS)
