@@ -122,9 +122,10 @@ def _differences(func: Function, inputs: tuple[Any, ...], i: int, eps: float) ->
     """Return, for each output, the matrix (output element, *input shape) of central differences by input i."""
     x = inputs[i]._array
     columns = [_difference(func, inputs, i, place, eps) for place in np.ndindex(x.shape)]
-    outputs = len(_floating(func(*inputs)))
-    return [np.stack([c[k] for c in columns], axis=-1).reshape(-1, *x.shape) if columns else np.zeros((0, *x.shape))
-            for k in range(outputs)]
+    sizes = [y.numel() for y in _floating(func(*inputs))]
+    if not columns:
+        return [np.zeros((n, *x.shape)) for n in sizes]
+    return [np.stack([c[k] for c in columns], axis=-1).reshape(n, *x.shape) for k, n in enumerate(sizes)]
 
 
 def _difference(func: Function, inputs: tuple[Any, ...], i: int, place: tuple[int, ...], eps: float) -> list[Any]:

@@ -142,7 +142,8 @@ class _FunctionOp(Op):
                 out._node = None
         rest, answer = iter(results), self.answer
         self.layout = [isinstance(a, Tensor) for a in answer] if isinstance(answer, tuple) else [True]
-        self.context._keep = self.context._plain = self.args = self.outputs = ()
+        self.context._keep = self.context._plain = self.args = ()
+        self.outputs = []
         self.answer = None
         if isinstance(answer, tuple):
             return tuple([next(rest) if isinstance(a, Tensor) else a for a in answer])

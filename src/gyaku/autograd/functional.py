@@ -141,8 +141,8 @@ def _stacked(y: Tensor, x: Tensor, create_graph: bool, strict: bool) -> Tensor:
     with enable_grad():
         rows = [_grad(e, [x], None, create_graph, strict)[0] for e in (y.reshape(-1) if y.numel() else [])]
         if not rows:
-            return FUNCTIONS["zeros"](*y.shape, *x.shape, dtype=x.dtype)  # type: ignore[no-any-return]
-        return FUNCTIONS["stack"](rows).reshape(*y.shape, *x.shape)  # type: ignore[no-any-return]
+            return FUNCTIONS["zeros"](*y.shape, *x.shape, dtype=x.dtype)
+        return FUNCTIONS["stack"](rows).reshape(*y.shape, *x.shape)
 
 
 def _vectors(where: str, v: Any, like: list[Tensor]) -> list[Tensor]:

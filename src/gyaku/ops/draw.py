@@ -104,9 +104,9 @@ def randint_like(
 ) -> Tensor:
     """Return whole numbers from ``low`` up to ``high`` in the shape, type and device of ``input``."""
     place, kind = device or input.device, dtype or input.dtype
-    ends = (0, low) if high is None else (low, high)
+    start, end = (0, low) if high is None else (low, high)
     shape = tuple(input.shape)
-    return randint(*ends, shape, generator=generator, dtype=kind, device=place, requires_grad=requires_grad)
+    return randint(start, end, shape, generator=generator, dtype=kind, device=place, requires_grad=requires_grad)
 
 
 @public("bernoulli")

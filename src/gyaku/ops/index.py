@@ -125,19 +125,19 @@ def index_add(shape: tuple[int, ...], key: Any, values: Tensor) -> Tensor:
     parts = key if isinstance(key, tuple) else (key,)
     arrays = [p for p in parts if isinstance(p, Tensor)]
     pattern = tuple(_ARRAY if isinstance(p, Tensor) else p for p in parts)
-    return apply(IndexAdd(tuple(shape), pattern, len(arrays)), values, *arrays)  # type: ignore[no-any-return]
+    return apply(IndexAdd(tuple(shape), pattern, len(arrays)), values, *arrays)
 
 
 @translated
 def scatter_add_(shape: tuple[int, ...], index: Tensor, values: Tensor, axis: int) -> Tensor:
     """Return zeros of ``shape`` with ``values`` added where ``index`` says (the vocabulary's name, for tensors)."""
-    return apply(Spread(tuple(shape), axis), values, index)  # type: ignore[no-any-return]
+    return apply(Spread(tuple(shape), axis), values, index)
 
 
 @translated
 def take_along_axis(x: Tensor, index: Tensor, axis: int) -> Tensor:
     """Return ``gather`` under NumPy's name."""
-    return apply(Gather(axis), x, index)  # type: ignore[no-any-return]
+    return apply(Gather(axis), x, index)
 
 
 @translated
@@ -283,7 +283,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     """
     if input.ndim == 0:
         return gather(input[None], dim, index.reshape(-1)).reshape(index.shape)
-    return apply(Gather(_checked_index("gather", input, dim, index)), input, index)  # type: ignore[no-any-return]
+    return apply(Gather(_checked_index("gather", input, dim, index)), input, index)
 
 
 @public("scatter_add")
@@ -295,7 +295,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     if input.dtype != src.dtype:
         raise DtypeError("scatter_add", f"a source of dtype {input.dtype!r}", repr(src.dtype))
     part = src[tuple([slice(n) for n in index.shape])]
-    return FUNCTIONS["add"](input, scatter_add_(input.shape, index, part, axis))  # type: ignore[no-any-return]
+    return FUNCTIONS["add"](input, scatter_add_(input.shape, index, part, axis))
 
 
 @public("scatter")
@@ -314,7 +314,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
         if (counts._array > 1).any():
             raise ArgumentError("scatter", "each place named once", "a place named twice", hint="scatter_add adds up")
         src = scatter_add_(input.shape, index, src[tuple([slice(n) for n in index.shape])], axis)
-    return FUNCTIONS["where"](new_tensor(counts._array > 0), src, input)  # type: ignore[no-any-return]
+    return FUNCTIONS["where"](new_tensor(counts._array > 0), src, input)
 
 
 @public("take_along_dim")

@@ -92,7 +92,8 @@ class Einsum(Op):
         self._codes = tuple(("x", i) for i in range(count))  # type: ignore[misc]
 
     def forward(self, xp: Any, *x: Any) -> Any:
-        return xp.einsum(self.equation, *x, optimize=len(x) > 1)
+        y = xp.einsum(self.equation, *x, optimize=len(x) > 1)
+        return xp.copy(y) if len(x) == 1 else y  # of one operand NumPy may return a view
 
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         left, out = self.equation.split("->")
@@ -131,7 +132,7 @@ def _einsum_gradient(xp: Any, terms: list[str], out: str, x: Sequence[Any], gy: 
 @translated
 def einsum_(equation: str, *operands: Any, optimize: Any = True) -> Tensor:
     """Return the Einstein sum under NumPy's argument names (the vocabulary's name, for tensors)."""
-    return apply(Einsum(equation, len(operands)), *operands)  # type: ignore[no-any-return]
+    return apply(Einsum(equation, len(operands)), *operands)
 
 
 def _same_type(where: str, *tensors: Any) -> None:
@@ -151,7 +152,7 @@ def _of_dims(where: str, dims: Sequence[int], *tensors: Tensor) -> None:
 
 
 @public("matmul", "__matmul__")
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Any) -> Tensor:
     """Return the matrix product ``input @ other``; leading axes are batches and broadcast, 1-d tensors are vectors.
 
     Raises ``ShapeError`` when the inner sizes differ, ``DtypeError`` when the types do.
@@ -160,7 +161,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         if isinstance(other, np.ndarray):
             other = as_tensor_like(other, input)
         _same_type("matmul", input, other)
-    return apply2(_MATMUL, input, other)  # type: ignore[no-any-return]
+    return apply2(_MATMUL, input, other)
 
 
 @public("__rmatmul__", top=False)
@@ -204,7 +205,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Return ``y[i, j] = input[i] * vec2[j]`` of two vectors."""
     if input.ndim != 1 or vec2.ndim != 1:
         raise ShapeError("outer", "two 1-d tensors", f"{tuple(input.shape)} and {tuple(vec2.shape)}")
-    return FUNCTIONS["mul"](input[:, None], vec2)  # type: ignore[no-any-return]
+    return FUNCTIONS["mul"](input[:, None], vec2)
 
 
 @public("addmm")
@@ -230,7 +231,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     """
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
     _same_type("einsum", *tensors)
-    return apply(Einsum(_explicit(equation, [t.ndim for t in tensors]), len(tensors)), *tensors)  # type: ignore[no-any-return]
+    return apply(Einsum(_explicit(equation, [t.ndim for t in tensors]), len(tensors)), *tensors)
 
 
 def _explicit(equation: str, dims: Sequence[int]) -> str:
