@@ -259,13 +259,19 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def _problem(T: Any, dtype: Any) -> tuple[Any, Any, Callable[[], Any]]:
+def _problem(T: Any, dtype: Any) -> tuple[Any, Any, Callable[[int], Any]]:
+    """Return two parameters and an objective whose pull changes with the step.
+
+    So no gradient ever vanishes: an adaptive rule would divide rounding errors by rounding errors.
+    """
+
     def number(shape: tuple[int, ...], k: float) -> np.ndarray:
         return np.cos(np.arange(int(np.prod(shape))) * 1.3 + k).reshape(shape).astype(dtype)
 
     W, b = (T.tensor(number(s, k), requires_grad=True) for s, k in (((4, 3), 0.0), ((3,), 1.0)))
     x, t = T.tensor(number((8, 4), 2.0)), T.tensor(number((8, 3), 3.0))
-    return W, b, lambda: ((T.tanh(x @ W + b) - t) ** 2).mean()
+    c = T.tensor(number((4, 3), 4.0))
+    return W, b, lambda step: ((T.tanh(x @ W + b) - t) ** 2).mean() + (W * c).sum() * float(np.cos(0.3 * step)) * 0.2
 
 
 def optimizer_outcome(
@@ -278,7 +284,7 @@ def optimizer_outcome(
     found = {}
     for step in range(1, steps + 1):
         optimizer.zero_grad()
-        objective().backward()
+        objective(step).backward()
         optimizer.step()
         if step in (1, 10, steps):
             found |= {f"W{step}": np.array(W.detach().numpy()), f"b{step}": np.array(b.detach().numpy())}
