@@ -11,7 +11,7 @@ from typing import Any
 from gyaku.report.axes import Scale, number, span
 
 WIDTH, HEIGHT = 560, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 108, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 76, 108, 14, 44
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ def line_chart(
     y_scale = Scale(low, high, HEIGHT - BOTTOM, TOP, log)
     parts = [_grid(x_scale, y_scale, x_label, y_label)]
     if mark is not None:
-        parts.append(_mark(x_scale(mark[0]), mark[1]))
+        falling = bool(series) and (series[0].ys[0] or 0.0) > (_last(series[0].ys, log) or 0.0)
+        parts.append(_mark(x_scale(mark[0]), mark[1], TOP + 10 if falling else HEIGHT - BOTTOM - 6))
     parts += [_curve(s, x_scale, y_scale) for s in series]
     parts.append(_end_labels(series, y_scale))
     return _svg(parts, f"{y_label} / {x_label}")
@@ -150,11 +151,11 @@ def _axis_name(place: str, words: str) -> str:
     return f'<text {place} class="axis" text-anchor="middle">{escape(words)}</text>'
 
 
-def _mark(x: float, words: str) -> str:
+def _mark(x: float, words: str, y: float) -> str:
     anchor, shift = ("end", -5) if x > WIDTH / 2 else ("start", 5)
     return (
         f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" class="mark"/>'
-        f'<text x="{x + shift:.1f}" y="{HEIGHT - BOTTOM - 6}" class="small" text-anchor="{anchor}">'
+        f'<text x="{x + shift:.1f}" y="{y}" class="small" text-anchor="{anchor}">'
         f"{escape(words)}</text>"
     )
 

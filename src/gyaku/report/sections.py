@@ -63,7 +63,7 @@ def about(run: Run, say: Phrases) -> list[tuple[str, str]]:
     names = data.get("feature_names") or []
     if names and not data.get("image_shape"):
         rows.append((say("features"), ", ".join(map(str, names[:30])) + (" …" if len(names) > 30 else "")))
-    return [*rows, (say("model"), model["text"]), (say("parameters"), f"{model['parameters']:,}")]
+    return [*rows, (say("parameters"), f"{model['parameters']:,}")]
 
 
 def curves(run: Run, say: Phrases) -> list[str]:
