@@ -15,24 +15,26 @@ import gyaku as gy
 from gyaku.base.errors import DataError, DtypeError, GyakuError, UnknownNameError
 
 TOP = (
-    "tensor as_tensor from_numpy zeros ones full empty arange linspace eye rand randn randint randperm bernoulli normal "
-    "multinomial zeros_like ones_like full_like empty_like rand_like randn_like randint_like manual_seed Generator "
-    "float16 float32 float64 float double half uint8 int8 int16 short int32 int int64 long bool Tensor device no_grad "
-    "enable_grad inference_mode set_grad_enabled is_grad_enabled cat stack split chunk where gather scatter_add scatter "
-    "take_along_dim index_select masked_fill maximum minimum clamp einsum matmul bmm mm mv addmm tensordot outer dot norm "
-    "logsumexp softmax log_softmax allclose isnan isfinite argmax topk sort argsort unique bincount cumsum tril triu "
-    "meshgrid autograd heaviside save load cuda Size finfo iinfo is_tensor numel set_default_dtype get_default_dtype "
-    "get_rng_state set_rng_state get_num_threads set_num_threads nonzero masked_select nn optim utils data exp log sum mean"
+    "tensor as_tensor from_numpy zeros ones full empty arange linspace eye rand randn randint randperm "
+    "bernoulli normal multinomial zeros_like ones_like full_like empty_like rand_like randn_like randint_like "
+    "manual_seed Generator float16 float32 float64 float double half uint8 int8 int16 short int32 int int64 "
+    "long bool Tensor device no_grad enable_grad inference_mode set_grad_enabled is_grad_enabled cat stack "
+    "split chunk where gather scatter_add scatter take_along_dim index_select masked_fill maximum minimum "
+    "clamp einsum matmul bmm mm mv addmm tensordot outer dot norm logsumexp softmax log_softmax allclose isnan "
+    "isfinite argmax topk sort argsort unique bincount cumsum tril triu meshgrid autograd heaviside save load "
+    "cuda Size finfo iinfo is_tensor numel set_default_dtype get_default_dtype get_rng_state set_rng_state "
+    "get_num_threads set_num_threads nonzero masked_select nn optim utils data exp log sum mean"
 ).split()
 
 METHODS = (
-    "data grad requires_grad requires_grad_ grad_fn is_leaf retain_grad register_hook backward detach clone item tolist "
-    "numpy shape size dim ndim numel dtype device to cpu cuda float double long bool type_as view reshape flatten "
-    "unflatten squeeze unsqueeze transpose permute T mT expand expand_as repeat contiguous sum mean prod topk gather sort "
-    "chunk split masked_fill triu tril max min amax amin argmax argmin var std any all cumsum norm exp log log1p expm1 "
-    "sqrt rsqrt pow abs sign sin cos tanh sigmoid relu erf reciprocal floor ceil round clamp softmax log_softmax logsumexp "
-    "zero_ fill_ copy_ normal_ uniform_ add_ sub_ mul_ div_ __array__ __dlpack__ __repr__ _repr_html_ __getitem__ "
-    "__setitem__ matmul mm scatter_add scatter take_along_dim index_select nonzero half int"
+    "data grad requires_grad requires_grad_ grad_fn is_leaf retain_grad register_hook backward detach clone "
+    "item tolist numpy shape size dim ndim numel dtype device to cpu cuda float double long bool type_as view "
+    "reshape flatten unflatten squeeze unsqueeze transpose permute T mT expand expand_as repeat contiguous sum "
+    "mean prod topk gather sort chunk split masked_fill triu tril max min amax amin argmax argmin var std any "
+    "all cumsum norm exp log log1p expm1 sqrt rsqrt pow abs sign sin cos tanh sigmoid relu erf reciprocal "
+    "floor ceil round clamp softmax log_softmax logsumexp zero_ fill_ copy_ normal_ uniform_ add_ sub_ mul_ "
+    "div_ __array__ __dlpack__ __repr__ _repr_html_ __getitem__ __setitem__ matmul mm scatter_add scatter "
+    "take_along_dim index_select nonzero half int"
 ).split()
 
 
@@ -119,7 +121,11 @@ def test_one_dtype_has_one_object() -> None:
 
 
 def test_limits_of_types() -> None:
-    assert gy.finfo(gy.float32).eps == 2.0**-23 and gy.finfo().bits == 32 and gy.finfo(gy.float64).max == np.finfo(float).max
+    assert (
+        gy.finfo(gy.float32).eps == 2.0**-23
+        and gy.finfo().bits == 32
+        and gy.finfo(gy.float64).max == np.finfo(float).max
+    )
     assert gy.iinfo(gy.int8) == ("int8", 8, 127, -128)
     with pytest.raises(DtypeError, match="use iinfo"):
         gy.finfo(gy.int64)

@@ -65,7 +65,10 @@ def tensor_stub() -> str:
     unhide(cls)
     lines = [ast.unparse(n) for n in imports] + sorted(needed_imports(methods.values()))
     aliases = [f"from builtins import {n} as _{n}" for n in HIDDEN[:3]]
-    aliases += ["from gyaku.backend.dtypes import dtype as _dtype", "from gyaku.backend.devices import device as _device"]
+    aliases += [
+        "from gyaku.backend.dtypes import dtype as _dtype",
+        "from gyaku.backend.devices import device as _device",
+    ]
     return STUB + "\n".join([*lines, *aliases, "", *map(ast.unparse, body)]) + "\n"
 
 
@@ -83,7 +86,11 @@ def skeleton(node: ast.stmt) -> ast.stmt | None:
         return None if node.name == "__getattr__" else without_body(node)  # a typo is an error to a type checker
     if isinstance(node, ast.AnnAssign):
         return ast.AnnAssign(node.target, node.annotation, None, node.simple)
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and not node.targets[0].id.startswith("__s"):
+    if (
+        isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and not node.targets[0].id.startswith("__s")
+    ):
         return ast.AnnAssign(node.targets[0], ast.Name("Any"), None, 1)
     return None
 
@@ -181,7 +188,8 @@ def operations_page() -> str:
     for module in modules:
         rows = [row for row in table_rows() if row[0] == module]
         purpose = (sys.modules[module].__doc__ or "").split("\n")[0]
-        text += f"\n## {module.rpartition('.')[2]}\n\n{purpose}\n\n| function | tensor method | what it gives |\n|---|---|---|\n"
+        text += f"\n## {module.rpartition('.')[2]}\n\n{purpose}\n\n"
+        text += "| function | tensor method | what it gives |\n|---|---|---|\n"
         text += "".join(f"| {function} | {methods} | {what} |\n" for _, function, methods, what in rows)
     return text
 

@@ -6,8 +6,11 @@
 >>> x.grad
 tensor([2., 4., 6.])
 
-Importing needs NumPy only; the larger rooms (``gy.nn``, ``gy.optim``, ``gy.data``, ``gy.train``, ...) load when first named.
+Importing needs NumPy only; the larger rooms (``gy.nn``, ``gy.optim``, ``gy.data``, ``gy.train``, ...) load when first
+named.
 """
+
+# ruff: noqa: F401  (names are imported here to be found here)
 
 from __future__ import annotations
 

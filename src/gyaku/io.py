@@ -18,7 +18,8 @@ def save(obj: Any, f: str | os.PathLike[str]) -> None:
     """Write nested dicts and lists of tensors, numbers and strings to the file ``f``, whole or not at all.
 
     Tensors keep type and shape (not ``requires_grad``); a flat dict, such as a ``state_dict``, is a file that every
-    safetensors reader opens. Raises ``DtypeError`` naming the path of anything else, ``DataError`` when the disk refuses.
+    safetensors reader opens. Raises ``DtypeError`` naming the path of anything else, ``DataError`` when the disk
+    refuses.
     """
     save_tree(_path("save", f), _arrays(obj))
 
@@ -63,5 +64,9 @@ def _refuse_pickle(path: Any) -> None:
     except OSError:
         return  # load_tree says what is wrong
     if start.startswith(_PICKLE):
-        raise DataError(f"load {os.fspath(path)}", "a safetensors file", "a pickle (PyTorch's .pt), which could run code",
-                        hint="save it in PyTorch with safetensors.torch.save_file(model.state_dict(), path)")
+        raise DataError(
+            f"load {os.fspath(path)}",
+            "a safetensors file",
+            "a pickle (PyTorch's .pt), which could run code",
+            hint="save it in PyTorch with safetensors.torch.save_file(model.state_dict(), path)",
+        )

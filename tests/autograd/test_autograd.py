@@ -106,7 +106,9 @@ def test_gradcheck_accepts_what_is_right() -> None:
 )
 def test_gradcheck_catches_what_is_slightly_wrong(backward: Any) -> None:
     x = x64(0.3, 1.2, -0.7)
-    with pytest.raises(gy.autograd.GradcheckError, match=r"^gradcheck: expected d output 0\[0\] / d input 0\[0\] = 0\.95"):
+    with pytest.raises(
+        gy.autograd.GradcheckError, match=r"^gradcheck: expected d output 0\[0\] / d input 0\[0\] = 0\.95"
+    ):
         check(wrong(backward), x)
     assert not check(wrong(backward), x, raise_exception=False)
 
@@ -131,7 +133,9 @@ def test_gradgradcheck_catches_a_wrong_second_derivative() -> None:
 
 
 def test_the_checkers_want_float64_that_requires_grad() -> None:
-    with pytest.raises(DtypeError, match=r"gradcheck: expected input 0 in float64, got gyaku\.float32\. Hint: use x\.double"):
+    with pytest.raises(
+        DtypeError, match=r"gradcheck: expected input 0 in float64, got gyaku\.float32\. Hint: use x\.double"
+    ):
         check(gy.exp, gy.ones(1, requires_grad=True))
     with pytest.raises(ArgumentError, match="expected at least one input that requires grad"):
         check(gy.exp, gy.ones(1, dtype=gy.float64))

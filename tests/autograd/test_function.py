@@ -186,7 +186,7 @@ def test_misuse_is_told_when_the_class_is_written_or_called() -> None:
     with pytest.raises(DtypeError, match="Plain: expected forward as a static method"):
 
         class Plain(Function):
-            def forward(ctx: Any, x: Any) -> Any:  # type: ignore[override]  # noqa: N805
+            def forward(ctx: Any, x: Any) -> Any:  # type: ignore[override]
                 return x
 
     class NoBackward(Function):

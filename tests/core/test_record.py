@@ -432,8 +432,8 @@ ERRORS: list[tuple[str, Callable[[], Any], str]] = [
     (
         "integer gradient",
         lambda: gy.tensor([1, 2], requires_grad=True),
-        "requires_grad_: expected a floating tensor (only those have gradients), got gyaku.int64. Hint: convert it with "
-        ".float()",
+        "requires_grad_: expected a floating tensor (only those have gradients), got gyaku.int64. Hint: convert it "
+        "with .float()",
     ),
     (
         "in-place on a leaf",

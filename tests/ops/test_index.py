@@ -18,7 +18,8 @@ B, A = np.array([True, False, True]), np.array([2, 0, 0])
 # Keys by NumPy's reading, which is PyTorch's except where the next table says otherwise.
 KEYS: list[Any] = [
     0, -1, slice(1, 3), (slice(None), 2), (..., 1), None, (0, None, ...), (..., None, 0), (slice(None, None, 2), 1),
-    A, (slice(None), A), (A, A), [0, 2], ([0, 1], [1, 2]), np.array([[0, 1], [1, 1]]), B, (slice(None), np.array([True] * 4)),
+    A, (slice(None), A), (A, A), [0, 2], ([0, 1], [1, 2]), np.array([[0, 1], [1, 1]]),
+    B, (slice(None), np.array([True] * 4)),
     (B, 1), X > 20, (X > 20)[:, :, 0], (A, ..., A), (slice(None), None, A), (None, A), np.array(1), True, [],
     (np.array([0, 1]), slice(1, 3)), (..., np.array([0, 1]), np.array([1, 2])), (0, 1, 2), np.array([-1, -3]), range(2),
 ]  # fmt: skip
@@ -100,15 +101,35 @@ def test_indexing_can_be_differentiated_three_times() -> None:
 
 
 REFUSED: list[tuple[Callable[[], Any], type[GyakuError], str]] = [
-    (lambda: gy.ones(2, 3)[5], PositionError, "index: expected positions inside shape (2, 3), got index 5 is out of bounds"),
-    (lambda: gy.ones(2, 3)[0, 0, 0], PositionError, "index: expected positions inside shape (2, 3), got too many indices"),
-    (lambda: gy.ones(2)[gy.tensor([0, 2])], PositionError, "index: expected positions inside shape (2,), got index 2 is out"),
+    (
+        lambda: gy.ones(2, 3)[5],
+        PositionError,
+        "index: expected positions inside shape (2, 3), got index 5 is out of bounds",
+    ),
+    (
+        lambda: gy.ones(2, 3)[0, 0, 0],
+        PositionError,
+        "index: expected positions inside shape (2, 3), got too many indices",
+    ),
+    (
+        lambda: gy.ones(2)[gy.tensor([0, 2])],
+        PositionError,
+        "index: expected positions inside shape (2,), got index 2 is out",
+    ),
     (lambda: gy.ones(2)[gy.tensor([True] * 3)], PositionError, "a mask has the shape of what it selects from"),
-    (lambda: gy.ones(2)[gy.tensor([0.5])], DtypeError, "index: expected a mask (bool) or whole numbers, got gyaku.float32"),
+    (
+        lambda: gy.ones(2)[gy.tensor([0.5])],
+        DtypeError,
+        "index: expected a mask (bool) or whole numbers, got gyaku.float32",
+    ),
     (lambda: gy.ones(2)["a"], DtypeError, "index: expected int, slice, None, ..., a mask or whole numbers, got str"),
     (lambda: gy.ones(2)[1.0], DtypeError, "got float"),
     (lambda: gy.ones(2).__setitem__(5, 1), PositionError, "index: expected positions inside shape (2,)"),
-    (lambda: gy.ones(2).__setitem__(0, gy.ones(3)), ShapeError, "index write: expected a value that broadcasts to the place"),
+    (
+        lambda: gy.ones(2).__setitem__(0, gy.ones(3)),
+        ShapeError,
+        "index write: expected a value that broadcasts to the place",
+    ),
     (
         lambda: gy.ones(2).__setitem__(0, gy.ones((), requires_grad=True)),
         GraphError,
@@ -127,7 +148,11 @@ REFUSED: list[tuple[Callable[[], Any], type[GyakuError], str]] = [
         "scatter: expected each place named once, got a place named twice. Hint: scatter_add adds up.",
     ),
     (lambda: gy.ones(2, 3) @ gy.ones(2, 3), ShapeError, "got (2, 3) and (2, 3). Hint: transpose the second: @ B.T"),
-    (lambda: gy.ones(2, 3) @ gy.ones(3).double(), DtypeError, "matmul: expected tensors of one dtype, got gyaku.float32 and"),
+    (
+        lambda: gy.ones(2, 3) @ gy.ones(3).double(),
+        DtypeError,
+        "matmul: expected tensors of one dtype, got gyaku.float32 and",
+    ),
     (lambda: gy.ones(()) @ gy.ones(3), ShapeError, "use * with numbers"),
     (lambda: gy.dot(gy.ones(2, 2), gy.ones(2)), ShapeError, "dot: expected 1-d and 1-d tensors, got (2, 2) and (2,)"),
     (lambda: gy.einsum("ij,jk", gy.ones(2, 2)), ArgumentError, "einsum: expected 2 operands for 'ij,jk', got 1"),
@@ -166,7 +191,8 @@ def test_misuse_gives_one_clear_message(call: Callable[[], Any], kind: type[Gyak
 
 PRODUCTS = [
     ((4,), (4,)), ((3, 4), (4,)), ((4,), (4, 2)), ((3, 4), (4, 2)), ((5, 3, 4), (4, 2)), ((5, 3, 4), (5, 4, 2)),
-    ((5, 3, 4), (4,)), ((4,), (5, 4, 2)), ((2, 1, 3, 4), (5, 4, 2)), ((0, 4), (4, 2)), ((3, 0), (0, 2)), ((2, 3, 0), (0, 2)),
+    ((5, 3, 4), (4,)), ((4,), (5, 4, 2)), ((2, 1, 3, 4), (5, 4, 2)), ((0, 4), (4, 2)),
+    ((3, 0), (0, 2)), ((2, 3, 0), (0, 2)),
 ]  # fmt: skip
 
 
@@ -175,7 +201,10 @@ def test_products_of_all_dimensions(one: Any, two: Any) -> None:
     rng = np.random.default_rng(0)
     a, b = (gy.tensor(rng.normal(size=s), requires_grad=True) for s in (one, two))
     y = a @ b
-    assert np.allclose(y.detach().numpy(), np.matmul(a._array, b._array)) and y.shape == np.matmul(a._array, b._array).shape
+    assert (
+        np.allclose(y.detach().numpy(), np.matmul(a._array, b._array))
+        and y.shape == np.matmul(a._array, b._array).shape
+    )
     if y.numel():
         assert gy.autograd.gradcheck(gy.matmul, (a, b))
     else:
@@ -184,9 +213,12 @@ def test_products_of_all_dimensions(one: Any, two: Any) -> None:
 
 
 EQUATIONS = [
-    ("ij,jk->ik", [(2, 3), (3, 2)]), ("ij,jk", [(2, 3), (3, 2)]), ("ij->", [(2, 3)]), ("ii->i", [(3, 3)]), ("ii", [(3, 3)]),
-    ("ba", [(2, 3)]), ("...ij,jk->...ik", [(2, 2, 3), (3, 2)]), ("iij,jk->k", [(2, 2, 3), (3, 2)]), ("ij,ij->ij", [(1, 3), (2, 3)]),
-    ("iii->i", [(2, 2, 2)]), ("ij,jk,kl->il", [(2, 3), (3, 2), (2, 2)]), ("i...,i...->...", [(2, 3), (2, 3)]), ("Ba,aC", [(2, 3), (3, 2)]),
+    ("ij,jk->ik", [(2, 3), (3, 2)]), ("ij,jk", [(2, 3), (3, 2)]), ("ij->", [(2, 3)]), ("ii->i", [(3, 3)]),
+    ("ii", [(3, 3)]),
+    ("ba", [(2, 3)]), ("...ij,jk->...ik", [(2, 2, 3), (3, 2)]), ("iij,jk->k", [(2, 2, 3), (3, 2)]),
+    ("ij,ij->ij", [(1, 3), (2, 3)]),
+    ("iii->i", [(2, 2, 2)]), ("ij,jk,kl->il", [(2, 3), (3, 2), (2, 2)]), ("i...,i...->...", [(2, 3), (2, 3)]),
+    ("Ba,aC", [(2, 3), (3, 2)]),
 ]  # fmt: skip
 
 
@@ -244,9 +276,11 @@ def test_tensor_copies_and_from_numpy_shares() -> None:
 
 def test_types_of_new_tensors() -> None:
     kinds = {gy.tensor(1): gy.int64, gy.tensor(1.0): gy.float32, gy.tensor(True): gy.bool, gy.arange(3): gy.int64,
-             gy.arange(3.0): gy.float32, gy.full((2,), 3): gy.int64, gy.full((2,), 3.0): gy.float32, gy.eye(2): gy.float32,
+             gy.arange(3.0): gy.float32, gy.full((2,), 3): gy.int64, gy.full((2,), 3.0): gy.float32,
+             gy.eye(2): gy.float32,
              gy.tensor(np.float64(1)): gy.float64, gy.tensor([1, 2.5]): gy.float32, gy.linspace(0, 1, 3): gy.float32,
-             gy.randint(3, (2,)): gy.int64, gy.randperm(3): gy.int64, gy.rand(2, dtype=gy.float16): gy.float16}  # fmt: skip
+             gy.randint(3, (2,)): gy.int64, gy.randperm(3): gy.int64,
+             gy.rand(2, dtype=gy.float16): gy.float16}  # fmt: skip
     assert {k.dtype for k in kinds} and [k.dtype for k in kinds] == list(kinds.values())
     like = gy.ones(2, dtype=gy.float64)
     for make in (gy.zeros_like, gy.ones_like, gy.empty_like, gy.rand_like, gy.randn_like):
@@ -285,7 +319,13 @@ def test_the_same_seed_gives_the_same_draws() -> None:
 def test_statistics_of_the_draws() -> None:
     g = gy.Generator(1)
     u, n = gy.rand(20000, generator=g).numpy(), gy.normal(gy.full((20000,), 2.0), 3.0, generator=g).numpy()
-    assert 0 <= u.min() and u.max() < 1 and abs(u.mean() - 0.5) < 0.01 and abs(n.mean() - 2) < 0.1 and abs(n.std() - 3) < 0.1
+    assert (
+        u.min() >= 0
+        and u.max() < 1
+        and abs(u.mean() - 0.5) < 0.01
+        and abs(n.mean() - 2) < 0.1
+        and abs(n.std() - 3) < 0.1
+    )
     half = gy.rand(20000, generator=g, dtype=gy.float16).numpy()
     assert half.max() < 1 and abs(half.astype(float).mean() - 0.5) < 0.01
     w = gy.tensor([0.1, 0.0, 0.6, 0.3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,9 @@ def grad(
     (tensor(6.),)
     """
     if is_grads_batched or not only_inputs:
-        raise ArgumentError("grad", "is_grads_batched=False and only_inputs=True", "the other", hint="loop over the batch")
+        raise ArgumentError(
+            "grad", "is_grads_batched=False and only_inputs=True", "the other", hint="loop over the batch"
+        )
     roots, wanted = _several(outputs), _several(inputs)
     starts = _matching("grad", grad_outputs, roots)
     keep = create_graph if retain_graph is None else retain_graph
@@ -79,8 +80,12 @@ def grad(
         found = [new_tensor(np.zeros(t.shape, t.dtype.numpy)) if g is None else g for g, t in zip(found, wanted)]
     elif not allow_unused and any(g is None for g in found):
         at = next(i for i, g in enumerate(found) if g is None)
-        raise GraphError("grad", "inputs that the outputs depend on", f"input {at}, which they do not",
-                         hint="pass allow_unused=True to get None for it")
+        raise GraphError(
+            "grad",
+            "inputs that the outputs depend on",
+            f"input {at}, which they do not",
+            hint="pass allow_unused=True to get None for it",
+        )
     return tuple(found) if create_graph else _owned(found, starts)
 
 

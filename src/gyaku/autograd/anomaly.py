@@ -53,7 +53,9 @@ class detect_anomaly(contextlib.ContextDecorator):
             return
         place = next((p for y in _arrays(outputs) if (p := _nan_at(y)) is not None), None)
         if place is not None and all(_nan_at(x) is None for x in _arrays(inputs)):
-            raise GraphError(where, expected, f"NaN at {place}", hint="look at the inputs of this line", context=context())
+            raise GraphError(
+                where, expected, f"NaN at {place}", hint="look at the inputs of this line", context=context()
+            )
 
 
 def _arrays(values: Any) -> list[Any]:

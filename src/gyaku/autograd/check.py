@@ -30,8 +30,8 @@ def gradcheck(
     """Compare every derivative d(output element)/d(input element) of ``func`` with the central difference.
 
     ``inputs`` are float64 tensors, those that require grad are checked; equal means |a - n| <= atol + rtol |n|.
-    Raises ``GradcheckError`` naming input and element (returns False with ``raise_exception=False``), ``DtypeError`` for
-    float32: its rounding is larger than the difference.
+    Raises ``GradcheckError`` naming input and element (returns False with ``raise_exception=False``), ``DtypeError``
+    for float32: its rounding is larger than the difference.
 
     >>> import gyaku as gy
     >>> gradcheck(gy.tanh, gy.tensor([0.5, -1.0], dtype=gy.float64, requires_grad=True))
@@ -145,5 +145,8 @@ def _hold_together(analytic: Any, numeric: Any, place: tuple[int, int, Any, int]
         at = tuple(int(p) for p in np.argwhere(bad)[0])
         element = tuple(int(p) for p in np.unravel_index(e, shape))
         raise GradcheckError(
-            "gradcheck", f"d output {k}{list(element)} / d input {i}{list(at)} = {numeric[at]:.6g} (central difference)",
-            f"{analytic[at]:.6g}", hint="compare the backward rule with the derivative of forward at this element")
+            "gradcheck",
+            f"d output {k}{list(element)} / d input {i}{list(at)} = {numeric[at]:.6g} (central difference)",
+            f"{analytic[at]:.6g}",
+            hint="compare the backward rule with the derivative of forward at this element",
+        )

@@ -26,7 +26,9 @@ class Context:
         """Keep inputs, outputs or other tensors for backward; writing to them afterwards is noticed."""
         for t in tensors:
             if t is not None and not isinstance(t, Tensor):
-                raise DtypeError("save_for_backward", "tensors", type(t).__name__, hint="set ctx.name = value for others")
+                raise DtypeError(
+                    "save_for_backward", "tensors", type(t).__name__, hint="set ctx.name = value for others"
+                )
         self._keep = tensors
 
     @property
@@ -72,7 +74,9 @@ class Function:
         super().__init_subclass__(**options)
         for name in ("forward", "backward", "setup_context"):
             if name in cls.__dict__ and not isinstance(cls.__dict__[name], staticmethod):
-                raise DtypeError(cls.__name__, f"{name} as a static method", "an ordinary one", hint="put @staticmethod above it")
+                raise DtypeError(
+                    cls.__name__, f"{name} as a static method", "an ordinary one", hint="put @staticmethod above it"
+                )
         cls._operation = type(cls.__name__, (_FunctionOp,), {"function": cls, "name": cls.__name__})
 
     @staticmethod
@@ -172,8 +176,12 @@ class _FunctionOp(Op):
             self.context._saved = None
         gxs = answer if isinstance(answer, tuple) else (answer,)
         if len(gxs) < self.count or any(g is not None for g in gxs[self.count :]):
-            raise GraphError(f"{self.name}.backward", f"{self.count} gradients, one for each argument of forward", str(len(gxs)),
-                             hint="return None for an argument without gradient")
+            raise GraphError(
+                f"{self.name}.backward",
+                f"{self.count} gradients, one for each argument of forward",
+                str(len(gxs)),
+                hint="return None for an argument without gradient",
+            )
         wanted = [gxs[i] if need else None for i, need in zip(self.positions, needs)]
         return tuple([self._raw(xp, g) for g in wanted])
 

@@ -56,21 +56,27 @@ def hessian(
     def gradient(*xs: Tensor) -> Any:
         y = func(*xs)
         if not isinstance(y, Tensor) or y.numel() != 1:
-            raise ShapeError("hessian", "a function with one number as output", str(getattr(y, "shape", type(y).__name__)))
+            raise ShapeError(
+                "hessian", "a function with one number as output", str(getattr(y, "shape", type(y).__name__))
+            )
         found = _grad(y.reshape(()), xs, None, True, strict)
         return found[0] if isinstance(inputs, Tensor) else found
 
     return jacobian(gradient, inputs, create_graph, strict)
 
 
-def vjp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def vjp(
+    func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """Return (outputs, v^T J): backward from ``v``, which must be given unless the output is a scalar."""
     xs, ys, one_input, one_output = _run("vjp", func, inputs, create_graph)
     found = _grad(ys, xs, _vectors("vjp", v, ys), create_graph, strict)
     return _ends(ys, one_output, create_graph), found[0] if one_input else found
 
 
-def jvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> tuple[Any, Any]:
     """Return (outputs, J v), by differentiating u^T J once more by u (it is linear in u)."""
     xs, ys, _, one_output = _run("jvp", func, inputs, create_graph)
     vectors = _vectors("jvp", v, xs)
@@ -96,9 +102,13 @@ def per_sample_gradients(loss: Function, params: Any, *batch: Tensor) -> Any:
             [3., 4.]])
     """
     names = list(params) if isinstance(params, dict) else None
-    wanted = list(params.values()) if isinstance(params, dict) else [params] if isinstance(params, Tensor) else list(params)
+    wanted = (
+        list(params.values()) if isinstance(params, dict) else [params] if isinstance(params, Tensor) else list(params)
+    )
     if not batch or len({len(b) for b in batch}) != 1 or len(batch[0]) == 0:
-        raise ShapeError("per_sample_gradients", "tensors with one row a sample", ", ".join(str(tuple(b.shape)) for b in batch))
+        raise ShapeError(
+            "per_sample_gradients", "tensors with one row a sample", ", ".join(str(tuple(b.shape)) for b in batch)
+        )
     rows = []
     with enable_grad():
         for i in range(len(batch[0])):

@@ -1,13 +1,59 @@
-"""The rule book: every operation, each derivative written once."""
+"""The rule book: every operation, each derivative written once.
 
-from __future__ import annotations
+Importing a module enters its operations, functions and tensor methods into the registry.
+"""
 
-import importlib
-import pkgutil
+from gyaku.ops import (
+    activation,
+    arithmetic,
+    choose,
+    compare,
+    creation,
+    cumulative,
+    dims,
+    draw,
+    dropout,
+    elementwise,
+    extremes,
+    index,
+    join,
+    linalg,
+    linear,
+    loss,
+    loss_classes,
+    namespace,
+    norm,
+    reduce,
+    shape,
+    sort,
+    trigonometry,
+)
 
-# DEVELOPMENT ONLY (until all rooms are written): whatever stands here, in-place forms last
-for _name in sorted((m.name for m in pkgutil.iter_modules(__path__)), key=lambda n: (n == "inplace", n)):
-    try:
-        importlib.import_module(f"gyaku.ops.{_name}")
-    except (ImportError, KeyError) as _error:
-        print("gyaku.ops: not yet importable:", repr(_error))
+from gyaku.ops import inplace  # isort: skip  (makes x.exp_() and the like of the functions above)
+
+__all__ = [
+    "activation",
+    "arithmetic",
+    "choose",
+    "compare",
+    "creation",
+    "cumulative",
+    "dims",
+    "draw",
+    "dropout",
+    "elementwise",
+    "extremes",
+    "index",
+    "inplace",
+    "join",
+    "linalg",
+    "linear",
+    "loss",
+    "loss_classes",
+    "namespace",
+    "norm",
+    "reduce",
+    "shape",
+    "sort",
+    "trigonometry",
+]

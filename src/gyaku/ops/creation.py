@@ -167,7 +167,9 @@ def arange(
     >>> arange(3).tolist(), arange(1, 2, 0.5).tolist()
     ([0, 1, 2], [1.0, 1.5])
     """
-    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in ((0, start) if end is None else (start, end)) + (step,))
+    start, end, step = (
+        v.item() if isinstance(v, Tensor) else v for v in ((0, start) if end is None else (start, end)) + (step,)
+    )
     if step == 0 or (end - start) / step < 0:
         raise ArgumentError("arange", "a step that leads from start to end", f"start={start}, end={end}, step={step}")
     whole = all(isinstance(v, int) for v in (start, end, step))
@@ -221,5 +223,3 @@ def is_tensor(obj: Any) -> bool:
 def numel(input: Tensor) -> int:
     """Return the number of elements."""
     return input.numel()
-
-

@@ -55,8 +55,14 @@ def randn(
 
 @public()
 def randint(
-    low: Any = 0, high: Any = None, size: Any = None, *,
-    generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return whole numbers from ``low`` (0 unless given) up to but not including ``high``: ``randint(10, (3,))``."""
     if size is None and isinstance(high, (tuple, list)):
@@ -99,8 +105,14 @@ def randn_like(
 
 @public()
 def randint_like(
-    input: Tensor, low: Any = 0, high: Any = None, *,
-    generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    input: Tensor,
+    low: Any = 0,
+    high: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return whole numbers from ``low`` up to ``high`` in the shape, type and device of ``input``."""
     place, kind = device or input.device, dtype or input.dtype
@@ -125,10 +137,16 @@ def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
 
 @public()
 def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *,
-    generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """Return normal numbers of ``mean`` and standard deviation ``std`` (numbers with ``size``, or tensors, broadcast)."""
+    """Return normal numbers of ``mean`` and deviation ``std`` (numbers with ``size``, or tensors, broadcast)."""
     tensors = [t for t in (mean, std) if isinstance(t, Tensor)]
     if not tensors and size is None:
         raise ArgumentError("normal", "a size, or a tensor for mean or std", "two numbers")
@@ -149,7 +167,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     Raises ``ArgumentError`` for negative or missing weight, or more samples than positions with weight.
     """
     if input.ndim not in (1, 2) or not input.is_floating_point():
-        raise ShapeError("multinomial", "floating weights of 1 or 2 dimensions", f"{tuple(input.shape)} {input.dtype!r}")
+        raise ShapeError(
+            "multinomial", "floating weights of 1 or 2 dimensions", f"{tuple(input.shape)} {input.dtype!r}"
+        )
     w = np.atleast_2d(input.detach().cpu()._array).astype(np.float64)
     if not np.isfinite(w).all() or (w < 0).any() or (w.sum(axis=1) <= 0).any():
         raise ArgumentError("multinomial", "weights that are finite, at least 0 and not all 0", "others")

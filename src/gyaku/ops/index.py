@@ -163,8 +163,12 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     """Write ``value`` into ``input[key]``: in place, so ``input`` and ``value`` must be outside the graph."""
     if isinstance(value, Tensor):
         if state.grad and value.requires_grad:
-            raise GraphError("in-place write", "a value outside the graph", "one that requires grad",
-                             hint="build the tensor with gyaku.stack, cat or where, or write value.detach()")
+            raise GraphError(
+                "in-place write",
+                "a value outside the graph",
+                "one that requires grad",
+                hint="build the tensor with gyaku.stack, cat or where, or write value.detach()",
+            )
         value = move(value._array, input.device)
     basic, advanced, arrays = read_key(input, key)
     memory = input
@@ -219,8 +223,9 @@ def _index_tensor(x: Tensor, p: Any) -> Any:
     if t._array.size == 0 and not isinstance(p, (Tensor, np.ndarray)):
         return as_tensor_like(np.zeros(t.shape, dtype=np.int64), x)
     if kind == "u" or kind not in "bi":
-        raise DtypeError("index", "a mask (bool) or whole numbers", repr(t.dtype),
-                         hint=".bool() makes a mask, .long() makes indices")
+        raise DtypeError(
+            "index", "a mask (bool) or whole numbers", repr(t.dtype), hint=".bool() makes a mask, .long() makes indices"
+        )
     return int(t.item()) if t.ndim == 0 and kind == "i" and type(t._array) is np.ndarray else t
 
 

@@ -17,7 +17,7 @@ from gyaku.ops.namespace import translated
 
 @register
 class Matmul(Op):
-    """Y = A B; dE/dA = dE/dY B^T, dE/dB = A^T dE/dY (S1 §8). Leading axes are batches and broadcast; 1-d is a vector."""
+    """Y = A B; dE/dA = dE/dY B^T, dE/dB = A^T dE/dY (S1 §8). Leading axes are batches, broadcast; 1-d is a vector."""
 
     keep = "a b"
     label = "{0} {1}"
@@ -98,9 +98,7 @@ class Einsum(Op):
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         left, out = self.equation.split("->")
         terms = left.split(",")
-        return tuple([
-            _einsum_gradient(xp, terms, out, saved, gy, i) if needs[i] else None for i in range(len(terms))
-        ])
+        return tuple([_einsum_gradient(xp, terms, out, saved, gy, i) if needs[i] else None for i in range(len(terms))])
 
     def expected(self, *x: Any) -> str:
         return f"shapes that fit {self.equation!r}"
@@ -141,7 +139,9 @@ def _same_type(where: str, *tensors: Any) -> None:
         if not isinstance(t, Tensor):
             raise DtypeError(where, "tensors", type(t).__name__)
         if t._array.dtype is not first._array.dtype and t._array.dtype != first._array.dtype:
-            raise DtypeError(where, "tensors of one dtype", f"{first.dtype!r} and {t.dtype!r}", hint="convert one: x.to(w.dtype)")
+            raise DtypeError(
+                where, "tensors of one dtype", f"{first.dtype!r} and {t.dtype!r}", hint="convert one: x.to(w.dtype)"
+            )
 
 
 def _of_dims(where: str, dims: Sequence[int], *tensors: Tensor) -> None:
@@ -261,7 +261,7 @@ def _once(letters: str, wide: str) -> str:
 
 @public()
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Return the sum of products over the last ``dims`` axes of ``a`` and the first of ``b``, or over two lists of axes.
+    """Return the sum of products over the last ``dims`` axes of ``a`` and first of ``b``, or over two lists of axes.
 
     >>> import gyaku as gy
     >>> gy.tensordot(gy.ones(2, 3), gy.ones(3, 4), dims=1).shape
@@ -270,7 +270,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     pair = (range(a.ndim - dims, a.ndim), range(dims)) if isinstance(dims, int) else dims
     ours, theirs = ([d % t.ndim for d in axes] for axes, t in zip(pair, (a, b)))
     if len(ours) != len(theirs) or any(a.shape[i] != b.shape[j] for i, j in zip(ours, theirs)):
-        raise ShapeError("tensordot", "axes of equal sizes", f"{tuple(a.shape)} and {tuple(b.shape)} with dims={dims!r}")
+        raise ShapeError(
+            "tensordot", "axes of equal sizes", f"{tuple(a.shape)} and {tuple(b.shape)} with dims={dims!r}"
+        )
     letters = string.ascii_letters
     left = letters[: a.ndim]
     right = "".join(left[ours[theirs.index(j)]] if j in theirs else letters[a.ndim + j] for j in range(b.ndim))
