@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import gyaku as gy
 from golden.calls import GROUPS, Call, outcome
 from golden.record import in_double
 from golden.training import (
@@ -19,8 +21,6 @@ from golden.training import (
     optimizer_outcome,
     schedule_outcome,
 )
-
-import gyaku as gy
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; `make parity` installs it")
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
