@@ -46,7 +46,7 @@ class DtypeError(GyakuError, TypeError, RuntimeError):
     """A type of number or of argument that the operation does not take."""
 
 
-class ArgumentError(GyakuError, ValueError):
+class ArgumentError(GyakuError, ValueError, RuntimeError):
     """A value outside its range, or options that exclude each other."""
 
 
