@@ -17,7 +17,7 @@ import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype, promote
 from gyaku.backend.namespace import NAMESPACES, namespace_of, numpy_namespace
-from gyaku.base.errors import GyakuError, ShapeError
+from gyaku.base.errors import DtypeError, GyakuError, ShapeError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
 from gyaku.core.tensor import Tensor, new_tensor
@@ -48,8 +48,9 @@ class Op:
     def __init__(self, *static: Any, **named: Any) -> None:
         values = self.__dict__
         for name, value in zip(self.fields, static, strict=False):
-            values[name] = value
-        values.update(named)
+            values[name] = value.item() if isinstance(value, np.generic) else value  # NumPy's float64 would widen all
+        for name, value in named.items():
+            values[name] = value.item() if isinstance(value, np.generic) else value
 
     @property
     def static(self) -> tuple[Any, ...]:
@@ -163,7 +164,10 @@ def apply(op: Op, *inputs: Any) -> Any:
             parents.append(None)
             xs.append(t)
     xp = numpy_namespace
-    if not plain:  # anything but NumPy arrays of one floating type and Python numbers
+    if not plain or common is None:  # anything but NumPy arrays of one floating type and Python numbers
+        if inputs and not any(isinstance(t, Tensor) for t in inputs):
+            raise DtypeError(op.name, "a tensor", type(inputs[0]).__name__, hint="wrap it: gyaku.tensor(...)",
+                             context=context_of_call())
         if op.promotes:
             promoted = _promoted(op, xs, inputs)
             if promoted is not None:
@@ -188,7 +192,7 @@ def apply(op: Op, *inputs: Any) -> Any:
     out._node = node = _new(Node)
     node.op, node.parents, node.module, node.hooks, node.id = op, parents, now.module, None, clock()
     frame = _getframe(1)  # the user's line is the first frame outside this package
-    while _inside[frame.f_globals["__name__"]]:
+    while _inside[frame.f_globals.get("__name__", "")]:
         frame = frame.f_back
     node.code, node.lasti = frame.f_code, frame.f_lasti
     node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
@@ -253,7 +257,7 @@ def _record(op: Op, node: Node, y: Any, inputs: tuple[Tensor, ...], xs: tuple[An
     node.shape = y.shape
     node.dtype = y.dtype
     frame = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
-    while _inside[frame.f_globals["__name__"]]:
+    while _inside[frame.f_globals.get("__name__", "")]:
         frame = frame.f_back
     node.code = frame.f_code
     node.lasti = frame.f_lasti
