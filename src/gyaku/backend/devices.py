@@ -20,9 +20,13 @@ class device:
 
     __slots__ = ("type", "index")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: str | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index if index is None else index
+            other = type
+            type, index = other.type, other.index if index is None else index
         name, _, number = str(type).partition(":")
         if name not in ("cpu", "cuda") or (number and not number.isdigit()):
             raise ArgumentError("device", "'cpu', 'cuda' or 'cuda:N'", repr(type))

@@ -153,6 +153,8 @@ def getitem(input: Tensor, key: Any) -> Tensor:
     Masks and index arrays may be tensors, NumPy arrays or lists; an element chosen twice gets both gradients.
     Raises ``PositionError`` outside the tensor and ``DtypeError`` for a key that is no index.
     """
+    if type(key) is int or type(key) is slice:  # the common case needs no reading
+        return apply(Slice((_part(input, key), ...)), input)
     basic, advanced, arrays = read_key(input, key)
     y: Tensor = input if basic is None else apply(Slice(basic), input)
     return apply(Index(advanced, len(arrays)), y, *arrays) if arrays else y
