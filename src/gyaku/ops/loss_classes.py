@@ -199,7 +199,7 @@ class MultiMargin(Op):
 
 @register
 class MultiClassHinge(Op):
-    """max(0, margin - x_t + max_{k != t} x_k) (S2). 0 at the kink; of equal wrong scores the first gets the gradient."""
+    """max(0, margin - x_t + max_{k != t} x_k) (S2). 0 at the kink; of equal scores the first gets the gradient."""
 
     margin: float
     reduction: str
