@@ -404,6 +404,26 @@ REDUCE = [
         ),
     ),
     reduction("amin", gy.amin, np.min, spread, kinks=(kink([1.0, 1.0, 2.0], [0.5, 0.5, 0.0]),)),
+    Case(
+        "max_along",
+        gy.max,
+        lambda x, dim: (np.max(x, dim), np.argmax(x, dim)),
+        (at(spread(3, 4), dim=1), at(spread(2, 3, 4), dim=0), at(spread(2, 3, 4), dim=-2), at(real(0, 3), dim=1)),
+        kinks=(kink([[2.0, 1.0, 2.0]], [[1.0, 0.0, 0.0]], dim=1),),
+        errors=(
+            Refusal(
+                lambda: gy.max(t(0, 3), 0),
+                "max_along (forward): expected at least one element to choose from, got (0, 3).",
+            ),
+        ),
+    ),
+    Case(
+        "min_along",
+        gy.min,
+        lambda x, dim: (np.min(x, dim), np.argmin(x, dim)),
+        (at(spread(3, 4), dim=1), at(spread(2, 3, 4), dim=0)),
+        kinks=(kink([[1.0, 1.0, 2.0]], [[1.0, 0.0, 0.0]], dim=1),),
+    ),
     reduction("argmax", gy.argmax, np.argmax, spread, _ONE_DIM, smooth=False),
     reduction("argmin", gy.argmin, np.argmin, spread, _ONE_DIM, smooth=False),
     Case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -147,3 +148,11 @@ def test_the_others_send_no_gradient(call: Call, arrays: tuple[np.ndarray, ...])
 def test_a_type_can_be_named_as_ours() -> None:
     assert tensor_namespace.zeros((2,), dtype=gy.float32).dtype is gy.float32
     assert tensor_namespace.astype(Tensor(A), gy.float32).dtype is gy.float32
+
+
+def test_erf_is_right_to_the_last_bits() -> None:
+    x = np.concatenate([np.linspace(-7, 7, 4001), 10.0 ** np.linspace(-300, 0, 301), [0.84375, 1.25, 1 / 0.35, 6.0]])
+    expected = np.array([math.erf(v) for v in x])
+    np.testing.assert_allclose(numpy_namespace.erf(x), expected, rtol=3e-16, atol=0)
+    np.testing.assert_array_equal(numpy_namespace.erf(np.array([np.nan, np.inf, -np.inf])), [np.nan, 1, -1])
+    assert numpy_namespace.erf(np.float32(0.5)).dtype == np.float32

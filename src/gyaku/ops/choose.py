@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """
     if min is None and max is None:
         raise ArgumentError("clamp", "min, max or both", "neither", context=context_of_call())
+    if isinstance(input, Tensor) and input._array.dtype.kind == "f":  # plain numbers take the straight road
+        min, max = -math.inf if min is None else min, math.inf if max is None else max
     low, high = (None if bound is None else operand(bound, input) for bound in (min, max))
     return apply(_CLAMP, input, low, high)
 

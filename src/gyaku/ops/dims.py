@@ -7,7 +7,7 @@ import operator
 from typing import Any
 
 from gyaku.base.errors import ArgumentError, DtypeError, PositionError
-from gyaku.core.op import Op, apply, context_of_call
+from gyaku.core.op import Op, apply, apply1, context_of_call
 from gyaku.core.tensor import Tensor
 
 Axes = tuple[int, ...] | None
@@ -55,7 +55,8 @@ def _made(cls: type[Op], dim: Any, ndim: int, *static: Any) -> Op:
 def reduction(cls: type[Op], x: Tensor, dim: Any, *static: Any) -> Any:
     """Apply the reduction ``cls`` (fields: axis, then ``static``) to ``x`` along ``dim``."""
     kind: Any = cls
-    return apply(_made(kind, tuple(dim) if type(dim) is list else dim, ndim_of(x, cls.name), *static), x)
+    op = _made(kind, tuple(dim) if type(dim) is list else dim, ndim_of(x, cls.name), *static)
+    return apply1(op, x) if cls.differentiable else apply(op, x)
 
 
 def ndim_of(x: Any, where: str) -> int:

@@ -9,8 +9,8 @@ from gyaku.core.op import Op, apply, context_of_call, public, register
 from gyaku.core.tensor import Tensor
 from gyaku.ops.choose import maximum, minimum
 from gyaku.ops.dims import axis_of, ndim_of, reduction
-from gyaku.ops.index import Gather
 from gyaku.ops.reduce import Reduction
+from gyaku.ops.shape import clone, unsqueeze
 
 
 class Extreme(Reduction):
@@ -122,18 +122,58 @@ class Extremes(NamedTuple):
     indices: Tensor
 
 
-def _along(cls: type[Op], input: Tensor, dim: int, keepdim: bool) -> Extremes:
-    """Return the extremes along ``dim`` and their places; the gradient goes to that place alone."""
-    places = _position(cls, input, dim, keepdim=True)
+class Along(Op):
+    """Base of the extremes along one dimension: y0 the values, y1 their places; the gradient goes there alone."""
+
+    axis: int
+    keep = "x.shape y1"
+
+    def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
+        shape, places = saved
+        line = xp.reshape(xp.arange(shape[self.axis]), (-1, *(1,) * (len(shape) - self.axis - 1)))
+        chosen = xp.expand_dims(places, self.axis) == line
+        return xp.where(chosen, xp.expand_dims(gy[0], self.axis), 0)
+
+    def expected(self, *x: Any) -> str:
+        """Say that an extreme needs elements."""
+        return "at least one element to choose from"
+
+
+@register
+class MaxAlong(Along):
+    """y0 = the largest x along ``axis``, y1 = its place (the first at a tie); dy0/dx is 1 there, 0 elsewhere."""
+
+    label = "max {0}"
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.amax(x, axis=self.axis), xp.argmax(x, axis=self.axis)
+
+
+@register
+class MinAlong(Along):
+    """y0 = the smallest x along ``axis``, y1 = its place (the first at a tie); dy0/dx is 1 there, 0 elsewhere."""
+
+    label = "min {0}"
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return xp.amin(x, axis=self.axis), xp.argmin(x, axis=self.axis)
+
+
+def _along(cls: Any, input: Tensor, dim: int, keepdim: bool) -> Extremes:
+    """Return the extremes along ``dim`` and their places."""
+    where = cls.name.partition("_")[0]
+    axis = axis_of(dim, ndim_of(input, where), where)
     if not input._array.ndim:
-        return Extremes(input.clone(), places)
-    axis = axis_of(dim, input._array.ndim, cls.name)
-    values = apply(Gather(axis), input, places)
-    return Extremes(values, places) if keepdim else Extremes(values.squeeze(axis), places.squeeze(axis))
+        return Extremes(clone(input), argmax(input))
+    values, places = apply(cls(axis), input)
+    return Extremes(unsqueeze(values, axis), unsqueeze(places, axis)) if keepdim else Extremes(values, places)
+
+
+_EXTREMES: Any = {"max": (Amax, MaxAlong, maximum), "min": (Amin, MinAlong, minimum)}
 
 
 def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool) -> Any:
-    whole, place, pairwise = {"max": (Amax, Argmax, maximum), "min": (Amin, Argmin, minimum)}[name]
+    whole, along, pairwise = _EXTREMES[name]
     if dim is None:
         if keepdim:
             raise ArgumentError(name, "keepdim together with dim", "keepdim alone", hint=f"use gyaku.a{name}",
@@ -141,7 +181,7 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool) -> Any:
         return reduction(whole, input, None, False)
     if isinstance(dim, Tensor) and (dim.ndim or dim._array.dtype.kind == "f"):
         return pairwise(input, dim)
-    return _along(place, input, dim, keepdim)
+    return _along(along, input, dim, keepdim)
 
 
 @public("max")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gyaku.backend.dtypes import int64, to_dtype
 from gyaku.base.errors import DtypeError
-from gyaku.core.op import Op, apply, context_of_call, public, register
+from gyaku.core.op import Op, apply1, context_of_call, public, register
 from gyaku.core.tensor import Tensor
 from gyaku.ops.compare import ne
 from gyaku.ops.dims import axis_of, count, kept, ndim_of, reduction
@@ -67,7 +67,7 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
     if dtype is not None or (isinstance(input, Tensor) and input._array.dtype.kind != "f"):
         input = input.to(int64 if dtype is None else dtype)
     if dim is None and not keepdim:
-        return apply(_SUM, input)
+        return apply1(_SUM, input)
     return reduction(Sum, input, dim, keepdim)
 
 
@@ -76,7 +76,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     """Return the mean along ``dim``; every derivative is 1/n. Raises ``DtypeError`` for whole numbers."""
     input = _floating("mean", input, dtype)
     if dim is None and not keepdim:
-        return apply(_MEAN, input)
+        return apply1(_MEAN, input)
     return reduction(Mean, input, dim, keepdim)
 
 
