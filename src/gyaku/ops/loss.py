@@ -73,9 +73,11 @@ class Mse(DifferenceLoss):
     label = "mse({0}, {1})"
 
     def value(self, xp: Any, d: Any) -> Any:
+        """Return the loss of each difference."""
         return d * d
 
     def slope(self, xp: Any, d: Any) -> Any:
+        """Return its derivative."""
         return 2 * d
 
 
@@ -86,9 +88,11 @@ class L1(DifferenceLoss):
     label = "l1({0}, {1})"
 
     def value(self, xp: Any, d: Any) -> Any:
+        """Return the loss of each difference."""
         return xp.abs(d)
 
     def slope(self, xp: Any, d: Any) -> Any:
+        """Return its derivative."""
         return xp.sign(d)
 
 
@@ -101,10 +105,12 @@ class Huber(DifferenceLoss):
     label = "huber({0}, {1})"
 
     def value(self, xp: Any, d: Any) -> Any:
+        """Return the loss of each difference."""
         inside = xp.minimum(xp.abs(d), self.delta)
         return inside * (xp.abs(d) - 0.5 * inside) * self.scale
 
     def slope(self, xp: Any, d: Any) -> Any:
+        """Return its derivative."""
         return xp.minimum(xp.maximum(d, -self.delta), self.delta) * self.scale
 
 
