@@ -1041,7 +1041,22 @@ def _tapped(*x: Any) -> Any:
     return apply(REGISTRY["tap"](lambda g: g, len(x) == 1), *x)
 
 
+def _onto_itself(x: Any) -> Any:
+    """Return ``x`` moved from the CPU to the CPU (the GPU's tests move it farther)."""
+    from gyaku.core.op import REGISTRY, apply
+
+    return apply(REGISTRY["move"](x.device, x.device), x)
+
+
 HOOKS = [
+    Case(
+        "move",
+        lambda x: _onto_itself(x),
+        lambda x: x,
+        (at(real(3, 4)), at(real())),
+        view=True,
+        beyond="moving to another device is no formula",
+    ),
     Case(
         "tap",
         _tapped,
@@ -1049,7 +1064,7 @@ HOOKS = [
         (at(real(3, 4)), at(real(2), real(3, 2))),
         view=True,
         beyond="it hands the gradients to a Python function, which is no formula",
-    )
+    ),
 ]
 
 CASES: list[Case] = [

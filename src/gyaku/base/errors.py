@@ -58,6 +58,10 @@ class GraphError(GyakuError, RuntimeError):
     """Backward cannot run, or would give a wrong number."""
 
 
+class MissingMethodError(GyakuError, NotImplementedError):
+    """A subclass leaves out a method that it must write."""
+
+
 class DeviceError(GyakuError, RuntimeError):
     """A device that is missing, or arrays of two devices in one operation."""
 

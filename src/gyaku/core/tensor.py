@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.backend.devices import CPU, device, device_of, move
-from gyaku.backend.dtypes import bool_, dtype, from_numpy_dtype, get_default_dtype, to_dtype
+from gyaku.backend.dtypes import ALIASES, ALL, bool_, dtype, from_numpy_dtype, get_default_dtype, to_dtype
 from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
@@ -129,8 +129,12 @@ class Tensor:
             if not requires_grad:
                 raise GraphError("requires_grad_", "a leaf tensor", "the result of an operation", hint="use .detach()")
         elif requires_grad and self._array.dtype.kind != "f":
-            raise DtypeError("requires_grad_", "a floating tensor (only those have gradients)", repr(self.dtype),
-                             hint="convert it with .float()")
+            raise DtypeError(
+                "requires_grad_",
+                "a floating tensor (only those have gradients)",
+                repr(self.dtype),
+                hint="convert it with .float()",
+            )
         elif requires_grad != (self._node is not None):
             self._node = Leaf(self) if requires_grad else None
         return self
@@ -179,6 +183,8 @@ class Tensor:
         return self._add_hook(hook)
 
     def _add_hook(self, hook: Callable[..., Any], *, first: bool = True) -> RemovableHandle:
+        if not callable(hook):
+            raise DtypeError("register_hook", "a function of the gradient", type(hook).__name__)
         hooks = self._node.hooks = self._node.hooks or []
         hooks.append(hook)
         return RemovableHandle(hooks, hook)
@@ -226,7 +232,9 @@ class Tensor:
         if force:
             return np.array(self.cpu()._array)
         if self._node is not None:
-            raise GraphError("numpy", "a tensor without a graph", "one that requires grad", hint="use .detach().numpy()")
+            raise GraphError(
+                "numpy", "a tensor without a graph", "one that requires grad", hint="use .detach().numpy()"
+            )
         if self.is_cuda:
             raise GraphError("numpy", "a tensor on the CPU", str(self.device), hint="use .cpu().numpy()")
         return shared_array(self)
@@ -294,8 +302,12 @@ class Tensor:
         return twin.requires_grad_(self.requires_grad)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        raise DtypeError("pickle", "safetensors (loading a file never runs code)", "pickle",
-                         hint="use gyaku.save and gyaku.load, or copy.deepcopy")
+        raise DtypeError(
+            "pickle",
+            "safetensors (loading a file never runs code)",
+            "pickle",
+            hint="use gyaku.save and gyaku.load, or copy.deepcopy",
+        )
 
     def __getattr__(self, name: str) -> Any:  # only reached for a name that does not exist
         if name.startswith("_"):  # Python and NumPy ask for many of these
@@ -382,10 +394,16 @@ def write(t: Tensor, values: Any, key: Any = ...) -> Tensor:
     """
     if state.grad and t._node is not None:
         what = "a leaf that requires grad" if t._node.is_leaf else "the result of a recorded operation"
-        raise GraphError("in-place write", "a tensor outside the graph", what,
-                         hint="write under gyaku.no_grad(), or make a new tensor (x = x + 1)")
+        raise GraphError(
+            "in-place write",
+            "a tensor outside the graph",
+            what,
+            hint="write under gyaku.no_grad(), or make a new tensor (x = x + 1)",
+        )
     if not t._array.flags.writeable:
-        raise GraphError("in-place write", "memory of its own", "a read-only or expanded view", hint="use .clone() first")
+        raise GraphError(
+            "in-place write", "memory of its own", "a read-only or expanded view", hint="use .clone() first"
+        )
     t._array[key] = values
     wrote(t)
     return t
@@ -432,6 +450,8 @@ def _parse_to(*args: Any, dtype: Any = None, device: Any = None, copy: bool = Fa
             device = a
         elif isinstance(a, bool):
             continue  # PyTorch's positional non_blocking and copy
+        elif isinstance(a, str) and a not in (*ALL, *ALIASES):
+            raise UnknownNameError("Tensor.to", a, ["cpu", "cuda", *ALL, *ALIASES], what="device or dtype")
         elif a is not None:
             dtype = a
     return (None if device is None else device_type(device)), (None if dtype is None else to_dtype(dtype))
@@ -448,7 +468,7 @@ def _moved(t: Tensor, where: device) -> Tensor:
         return t
     from gyaku.core.op import REGISTRY, apply
 
-    return apply(REGISTRY["move"](where), t)  # type: ignore[no-any-return]
+    return apply(REGISTRY["move"](where, t.device), t)  # type: ignore[no-any-return]
 
 
 def _keep_grad(me: Any, g: Tensor) -> None:
@@ -465,4 +485,7 @@ def _warn_no_grad(t: Tensor) -> None:
 
         warnings.warn(
             "Tensor.grad: expected a leaf, got the result of an operation, which keeps no gradient. "
-            "Hint: call .retain_grad() before backward.", UserWarning, stacklevel=3)
+            "Hint: call .retain_grad() before backward.",
+            UserWarning,
+            stacklevel=3,
+        )

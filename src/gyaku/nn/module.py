@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gyaku.backend.namespace import namespace_of
-from gyaku.base.errors import GraphError, GyakuError, UnknownNameError
+from gyaku.base.errors import GraphError, GyakuError, MissingMethodError, UnknownNameError
 from gyaku.core.mode import state
 from gyaku.core.op import context_of_call
 from gyaku.core.tensor import Parameter, RemovableHandle, Tensor, new_tensor
@@ -62,7 +62,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass says how."""
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+        raise MissingMethodError(type(self).__name__, "a method forward", "none", hint="def forward(self, x): ...")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before = state.module

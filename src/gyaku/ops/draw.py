@@ -172,7 +172,9 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
         )
     w = np.atleast_2d(input.detach().cpu()._array).astype(np.float64)
     if not np.isfinite(w).all() or (w < 0).any() or (w.sum(axis=1) <= 0).any():
-        raise ArgumentError("multinomial", "weights that are finite, at least 0 and not all 0", "others")
+        bad = w[~(np.isfinite(w) & (w >= 0))]
+        got = f"{bad[0]:g}" if bad.size else "all 0"
+        raise ArgumentError("multinomial", "weights that are finite, at least 0 and not all 0", got)
     most = w.shape[1] if replacement else int((w > 0).sum(axis=1).min(initial=w.shape[1]))
     if num_samples < 1 or (num_samples > most and not replacement):
         raise ArgumentError("multinomial", f"1 to {most} samples without replacement", str(num_samples))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gyaku.backend.devices import move
 from gyaku.backend.dtypes import bool_, dtype, float16, float32, float64, int32, int64
 from gyaku.core.op import FUNCTIONS, Op, apply, apply1, public, register
 from gyaku.core.tensor import Tensor
@@ -27,6 +28,21 @@ class Cast(Op):
 
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         return gy
+
+
+@register
+class Move(Op):
+    """y = x on device ``to``; the gradient goes back to device ``back``, where x was."""
+
+    to: Any
+    back: Any
+    label = "{0}"
+
+    def forward(self, xp: Any, x: Any) -> Any:
+        return move(x, self.to)
+
+    def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
+        return gy.to(self.back) if isinstance(gy, Tensor) else move(gy, self.back)
 
 
 def _cast(input: Tensor, kind: dtype) -> Tensor:

@@ -182,7 +182,9 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
     except ValueError as error:
         if isinstance(error, GraphError):
             raise
-        raise ShapeError("index write", "a value that broadcasts to the place", str(error)) from error
+        room = str(memory._array[place].shape)
+        got = f"one of shape {np.shape(value)}"
+        raise ShapeError("index write", f"a value that broadcasts to the place, of shape {room}", got) from error
     except IndexError as error:
         raise _outside(input._array, place, error) from error
 
