@@ -78,8 +78,12 @@ def _start(roots: Sequence[Tensor], gradients: Sequence[Any], create_graph: bool
     for t, g in zip(roots, gradients, strict=True):
         node = t._node
         if node is None:
-            raise GraphError("backward", "a tensor that requires grad", "one without a graph",
-                             hint="create its inputs with requires_grad=True, outside gyaku.no_grad()")
+            raise GraphError(
+                "backward",
+                "a tensor that requires grad",
+                "one without a graph",
+                hint="create its inputs with requires_grad=True, outside gyaku.no_grad()",
+            )
         start = _seed(t, g, create_graph)
         grads[node] = grads[node] + start if node in grads else start
         nodes.append(node)
@@ -90,10 +94,13 @@ def _seed(t: Tensor, g: Any, create_graph: bool) -> Any:
     y = t._array
     if g is None:
         if y.size != 1:
-            raise GraphError("backward", "a scalar, or the gradient arriving here as an argument",
-                             f"a tensor of shape {t.shape}",
-                             hint="reduce it (E.sum().backward()) or pass gradient=; the derivative of an array by an "
-                                  "array would be a fourth-order array")
+            raise GraphError(
+                "backward",
+                "a scalar, or the gradient arriving here as an argument",
+                f"a tensor of shape {t.shape}",
+                hint="reduce it (E.sum().backward()) or pass gradient=; the derivative of an array by an "
+                "array would be a fourth-order array",
+            )
         seed = NAMESPACES[type(y)].ones(y.shape, dtype=y.dtype)
         return new_tensor(seed) if create_graph else seed
     if not isinstance(g, Tensor):
@@ -191,7 +198,9 @@ def _run_rule(node: Node, gy: Any, create_graph: bool) -> Any:
     if type(gxs) is not tuple:
         gxs = (gxs,)
     if len(gxs) != len(parents):
-        raise GraphError(f"{node.op.name} (backward)", f"{len(parents)} gradients", str(len(gxs)), context=_context(node))
+        raise GraphError(
+            f"{node.op.name} (backward)", f"{len(parents)} gradients", str(len(gxs)), context=_context(node)
+        )
     if state.observers:
         for observer in state.observers:
             observer.after_backward(node, gy, gxs)
@@ -209,8 +218,9 @@ def _unbroadcast(node: Any, gx: Any, shape: tuple[int, ...]) -> Any:
     extra = len(gx.shape) - len(shape)
     tail = gx.shape[extra:] if extra >= 0 else None
     if tail is None or any(s not in (g, 1) for s, g in zip(shape, tail)):
-        raise ShapeError(f"{node.op.name} (backward)", f"a gradient of shape {shape}", str(gx.shape),
-                         context=_context(node))
+        raise ShapeError(
+            f"{node.op.name} (backward)", f"a gradient of shape {shape}", str(gx.shape), context=_context(node)
+        )
     xp = NAMESPACES[type(gx)]
     axes = tuple(range(extra)) + tuple(i + extra for i, s in enumerate(shape) if s == 1 and tail[i] != 1)
     return xp.reshape(xp.sum(gx, axis=axes), shape)
@@ -297,12 +307,20 @@ def _context(node: Any) -> str:
 
 
 def _spent(node: Node) -> GraphError:
-    return GraphError("backward", "a graph that still holds its values", "one that is spent: backward has run through it",
-                      hint="pass retain_graph=True to the first backward, or compute the result again",
-                      context=_context(node))
+    return GraphError(
+        "backward",
+        "a graph that still holds its values",
+        "one that is spent: backward has run through it",
+        hint="pass retain_graph=True to the first backward, or compute the result again",
+        context=_context(node),
+    )
 
 
 def _overwritten(node: Node) -> GraphError:
-    return GraphError(f"{node.op.name} (backward)", "the value of the forward pass",
-                      "a value that was overwritten in place after it",
-                      hint="write to a copy (.clone()), or run backward before the update", context=_context(node))
+    return GraphError(
+        f"{node.op.name} (backward)",
+        "the value of the forward pass",
+        "a value that was overwritten in place after it",
+        hint="write to a copy (.clone()), or run backward before the update",
+        context=_context(node),
+    )

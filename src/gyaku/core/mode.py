@@ -6,7 +6,9 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Observer(Protocol):
@@ -39,11 +41,12 @@ def _set(grad: bool, observers: tuple[Observer, ...]) -> None:
     state.grad, state.observers, state.recording = grad, observers, grad and not observers
 
 
-class _GradMode(contextlib.ContextDecorator):
-    """A context manager and decorator that records (or does not) inside."""
+class _GradMode:
+    """A context manager and decorator that records (or does not) inside; one object may be entered again and again."""
 
     def __init__(self, value: bool) -> None:
-        self.value, self.before = value, []  # type: tuple[bool, list[bool]]
+        self.value = value
+        self.before: list[bool] = []
 
     def __enter__(self) -> _GradMode:
         self.before.append(state.grad)
@@ -53,32 +56,44 @@ class _GradMode(contextlib.ContextDecorator):
     def __exit__(self, *_: object) -> None:
         _set(self.before.pop(), state.observers)
 
-    def _recreate_cm(self) -> _GradMode:  # each decorated call gets its own stack
-        return type(self)(self.value)
+    def __call__(self, function: Function) -> Function:
+        """Decorate ``function``: each call runs inside its own block."""
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with _GradMode(self.value):
+                return function(*args, **kwargs)
+
+        return cast(Function, wrapped)
 
 
 class no_grad(_GradMode):
-    """Record nothing inside: results need no gradient (``with no_grad():`` or ``@no_grad()``)."""
+    """Record nothing inside: results need no gradient (``with no_grad():``, ``@no_grad()`` or ``@no_grad``)."""
 
-    def __init__(self) -> None:
-        super().__init__(False)
+    mode = False
 
-    def _recreate_cm(self) -> _GradMode:
-        return type(self)()
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        made = object.__new__(cls)
+        if function is None:
+            return made
+        made.__init__()  # type: ignore[misc]  # a decorator without brackets: give back the decorated function
+        return made(function)
+
+    def __init__(self, function: None = None) -> None:
+        super().__init__(self.mode)
 
 
 class enable_grad(no_grad):
     """Record inside, also within ``no_grad``."""
 
-    def __init__(self) -> None:
-        _GradMode.__init__(self, True)
+    mode = True
 
 
-class inference_mode(no_grad):
+class inference_mode(_GradMode):
     """PyTorch's name for ``no_grad`` in prediction code; ``inference_mode(False)`` changes nothing."""
 
     def __init__(self, mode: bool = True) -> None:
-        _GradMode.__init__(self, state.grad and not mode)
+        super().__init__(state.grad and not mode)
 
 
 class set_grad_enabled(_GradMode):
@@ -94,17 +109,10 @@ class set_grad_enabled(_GradMode):
         _set(self.value, state.observers)
         return self
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Function) -> Function:
         """Decorate ``function``; the construction itself then changes nothing outside."""
         _set(self.first, state.observers)
-        mode = self.value
-
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(mode):
-                return function(*args, **kwargs)
-
-        return wrapped
+        return super().__call__(function)
 
 
 def is_grad_enabled() -> bool:

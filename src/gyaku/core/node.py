@@ -24,8 +24,21 @@ class Node:
     saved. Outputs are not held: no cycles, and arrays are freed by reference counting.
     """
 
-    __slots__ = ("op", "parents", "saved", "cells", "consts", "id", "shape", "dtype", "code", "lasti", "module",
-                 "hooks", "__weakref__")
+    __slots__ = (
+        "op",
+        "parents",
+        "saved",
+        "cells",
+        "consts",
+        "id",
+        "shape",
+        "dtype",
+        "code",
+        "lasti",
+        "module",
+        "hooks",
+        "__weakref__",
+    )
     is_leaf = False
 
     op: Any
@@ -80,7 +93,9 @@ class Leaf:
     def __init__(self, tensor: Any) -> None:
         self.tensor = weakref.ref(tensor)
         self.shape, self.dtype = tensor._array.shape, tensor._array.dtype
-        self.id, self.hooks, self.after = clock(), None, None
+        self.id = clock()
+        self.hooks: Any = None
+        self.after: Any = None  # functions of the tensor, called once its gradient has been added
 
     def __repr__(self) -> str:
         return f"<leaf {self.shape}>"

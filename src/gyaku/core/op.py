@@ -58,7 +58,7 @@ class Op:
         return tuple([getattr(self, f) for f in self.fields])
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.static == other.static  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.static == other.static
 
     def __hash__(self) -> int:
         return hash((type(self), self.static))
@@ -89,8 +89,12 @@ def register(cls: OpType) -> OpType:
         if slot not in cls.__dict__ and not any(slot in b.__dict__ for b in cls.__mro__[1:-2]):
             raise TypeError(f"{cls.__name__} has no rule {slot!r}")
     cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
-    cls.fields = tuple(f for c in reversed(cls.__mro__) for f, kind in c.__dict__.get("__annotations__", {}).items()
-                       if not str(kind).startswith("ClassVar"))
+    cls.fields = tuple(
+        f
+        for c in reversed(cls.__mro__)
+        for f, kind in c.__dict__.get("__annotations__", {}).items()
+        if not str(kind).startswith("ClassVar")
+    )
     cls.arguments = tuple(inspect.signature(cls.forward).parameters)[2:]
     cls._codes = _codes(cls)
     everything = tuple(("x", i) for i in range(len(cls.arguments)))
@@ -143,6 +147,8 @@ def apply(op: Op, *inputs: Any) -> Any:
     Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path. This function
     and ``walk`` are the two hot paths of the package; what is rare lives in the helpers below.
     """
+    out: Any
+    frame: Any
     xs, parents, track, plain, common = [], [], False, True, None
     for t in inputs:
         if isinstance(t, Tensor):
@@ -166,8 +172,13 @@ def apply(op: Op, *inputs: Any) -> Any:
     xp = numpy_namespace
     if not plain or common is None:  # anything but NumPy arrays of one floating type and Python numbers
         if inputs and not any(isinstance(t, Tensor) for t in inputs):
-            raise DtypeError(op.name, "a tensor", type(inputs[0]).__name__, hint="wrap it: gyaku.tensor(...)",
-                             context=context_of_call())
+            raise DtypeError(
+                op.name,
+                "a tensor",
+                type(inputs[0]).__name__,
+                hint="wrap it: gyaku.tensor(...)",
+                context=context_of_call(),
+            )
         if op.promotes:
             promoted = _promoted(op, xs, inputs)
             if promoted is not None:
@@ -210,7 +221,7 @@ def apply(op: Op, *inputs: Any) -> Any:
 
 
 def apply1(op: Op, t: Tensor) -> Any:
-    """``apply`` for one tensor: the straight road of the common case (measured: 0.7 us less per call)."""
+    """``apply`` for one tensor and one output: the straight road of the common case (measured: 0.7 us less)."""
     if isinstance(t, Tensor):
         x, parent, now = t._array, t._node, state
         if parent is not None and now.recording and type(x) is _ndarray and x.dtype.kind == "f" and not op.view:
@@ -227,7 +238,7 @@ def apply1(op: Op, t: Tensor) -> Any:
 
 
 def apply2(op: Op, a: Any, b: Any) -> Any:
-    """``apply`` for two tensors: the straight road of the common case (measured: 0.7 us less per call)."""
+    """``apply`` for two tensors and one output: the straight road of the common case (measured: 0.7 us less)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         x, z, now = a._array, b._array, state
         if now.recording and type(x) is _ndarray and type(z) is _ndarray:
@@ -243,12 +254,15 @@ def apply2(op: Op, a: Any, b: Any) -> Any:
                         y = np.asarray(y)
                     node = _new(Node)
                     node.parents = (p, q)
-                    node.consts = None if p is not None and q is not None else (x if p is None else None, z)
+                    both = p is not None and q is not None
+                    node.consts = None if both else (x if p is None else None, z if q is None else None)
                     return _record(op, node, y, (a, b), (x, z), (a._cell, b._cell))
     return apply(op, a, b)
 
 
-def _record(op: Op, node: Node, y: Any, inputs: tuple[Tensor, ...], xs: tuple[Any, ...], cells: tuple[Any, ...]) -> Tensor:
+def _record(
+    op: Op, node: Node, y: Any, inputs: tuple[Tensor, ...], xs: tuple[Any, ...], cells: tuple[Any, ...]
+) -> Tensor:
     """Fill ``node`` for one output ``y`` of ``xs`` and return its tensor."""
     node.op = op
     node.module = state.module
@@ -256,7 +270,7 @@ def _record(op: Op, node: Node, y: Any, inputs: tuple[Tensor, ...], xs: tuple[An
     node.id = clock()
     node.shape = y.shape
     node.dtype = y.dtype
-    frame = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
+    frame: Any = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
     while _inside[frame.f_globals.get("__name__", "")]:
         frame = frame.f_back
     node.code = frame.f_code
@@ -316,7 +330,7 @@ def _several(node: Node | None, out: Tensor) -> tuple[Tensor, ...]:
     return tuple([new_tensor(v, pick, cell) for v, pick in zip(ys, picks)])
 
 
-def _save(node: Node, inputs: tuple[Any, ...], xs: list[Any], out: Any) -> None:
+def _save(node: Node, inputs: tuple[Any, ...], xs: Any, out: Any) -> None:
     """Keep on ``node`` what its op's backward reads, and the cells that tell when that is overwritten."""
     saved, cells = [], []
     for kind, i in node.op._codes:

@@ -66,7 +66,7 @@ class TensorDataset(Dataset):
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
         """Return the rows ``index`` (a number, a slice or row numbers) of each tensor."""
-        return tuple(t[index] for t in self.tensors)  # type: ignore[index]
+        return tuple(t[index] for t in self.tensors)
 
     def _rows(self, indices: Indices) -> tuple[Tensor, ...]:
         return tuple([_taken(t, indices) for t in self.tensors])
@@ -360,7 +360,7 @@ def _batch_of(dataset: Any, indices: Indices) -> tuple[Tensor, ...] | None:
 
 def _taken(t: Tensor, indices: Indices) -> Tensor:
     plain = type(t._array) is np.ndarray and t._node is None
-    return new_tensor(t._array.take(indices, axis=0)) if plain else t[indices]  # type: ignore[index]
+    return new_tensor(t._array.take(indices, axis=0)) if plain else t[indices]
 
 
 def _chunks(items: Iterable[Any], size: int, drop_last: bool) -> Iterator[list[Any]]:
