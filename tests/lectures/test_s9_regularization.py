@@ -92,7 +92,7 @@ def test_9_2_minimum_with_l1_exactly_zero_by_soft_threshold() -> None:
 
 
 def test_9_2_plain_l1_steps_only_hover_around_zero() -> None:
-    ends = np.array([minimum(steps, l1=10.0) for steps in range(1000, 1010)])
+    ends = np.array([minimum(steps, l1=10.0) for steps in range(600, 606)])
     assert (ends[:, 0] != 0).all() and (np.abs(ends[:, 0]) < 0.2).all() and len(set(np.sign(ends[:, 0]))) == 2
     np.testing.assert_allclose(ends[:, 1], 4.75, rtol=1e-8)
 
