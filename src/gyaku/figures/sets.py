@@ -1,0 +1,64 @@
+"""The images that experiments train on: MNIST where a folder holds it, else the embedded digits; read once."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from gyaku.data import load, prepare
+from gyaku.data.mnist import find_files
+
+Part = tuple[NDArray[Any], NDArray[Any]]
+MNIST_ROWS = 10_000  # of the full training set so many are drawn, so that an experiment takes the same time everywhere
+SPLIT_SEED = 0  # the split is the same for all seeds of an experiment: they vary initial values and order
+
+
+class Images(NamedTuple):
+    """Standardised pixels (N, D) float32 and classes (N,) int64 of the three parts, and how the set is called."""
+
+    name: str
+    train: Part
+    dev: Part
+    test: Part
+
+    @property
+    def inputs(self) -> int:
+        """The number of pixels."""
+        return int(self.train[0].shape[1])
+
+    def few(self, n: int) -> Part:
+        """Return the first ``n`` training rows."""
+        return self.train[0][:n], self.train[1][:n]
+
+
+def chosen(level: str) -> str:
+    """Return ``"mnist"`` when ``GYAKU_DATA`` (or its subfolder ``mnist``) holds it and the level is not quick."""
+    return "mnist" if level != "quick" and _mnist_is_there() else "digits"
+
+
+def title(name: str) -> tuple[str, str]:
+    """Return what a figure calls the set, in English and Japanese."""
+    return ("MNIST, 10,000 digits", "MNIST 1万枚") if name == "mnist" else ("UCI digits, 8 × 8", "UCI 手書き数字 8 × 8")
+
+
+@functools.cache
+def images(name: str) -> Images:
+    """Return ``"digits"`` or ``"mnist"``, split by ``gyaku.data.prepare`` and scaled by the training part.
+
+    Digits: 70 % train, 10 % dev, 20 % test. MNIST: 10,000 of the training digits, 10 % of them dev; the official test.
+
+    >>> images("digits").train[0].shape, images("digits").dev[0].shape
+    ((1258, 64), (180, 64))
+    """
+    p = prepare(load(name), seed=SPLIT_SEED, limit=MNIST_ROWS if name == "mnist" else None)
+    flat = [x.reshape(len(x), -1) for x in (p.x_train, p.x_dev, p.x_test)]
+    return Images(name, (flat[0], p.t_train), (flat[1], p.t_dev), (flat[2], p.t_test))
+
+
+def _mnist_is_there() -> bool:
+    base = os.environ.get("GYAKU_DATA")
+    return bool(base) and any(len(find_files(Path(str(base)) / place)) == 4 for place in ("mnist", "MNIST", "."))
