@@ -213,6 +213,18 @@ def test_parameter_moved_to_new_memory_between_steps() -> None:
     assert float(optimizer.state[params[0]]["step"]) == 2
 
 
+def test_parameter_of_another_type_between_steps() -> None:
+    params = parameters(np.float32)
+    optimizer = optim.Adam(params)
+    give_gradients(params, 0)
+    optimizer.step()
+    for p in params:
+        p.data = new_tensor(p._array.astype(np.float64))
+    give_gradients(params, 1)
+    optimizer.step()
+    assert {optimizer.state[p]["exp_avg"]._array.dtype for p in params} == {np.dtype(np.float64)}
+
+
 def test_changed_state_is_used() -> None:
     (p,) = parameters(shapes=[(3,)])
     optimizer = optim.SGD([p], lr=1.0, momentum=0.5)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.backend.devices import move
 from gyaku.backend.namespace import NAMESPACES
 from gyaku.base.errors import GraphError, ShapeError
 from gyaku.core.tensor import Tensor, new_tensor, wrote
@@ -64,7 +65,9 @@ class Unit:
         if before.shape != a.shape:
             raise ShapeError("optimizer.step", f"a parameter of shape {before.shape}, as its state {name!r} has",
                              str(a.shape), hint="make a new optimizer after changing the shape of a parameter")
-        return np.ascontiguousarray(before._array) if type(a) is np.ndarray and a.ndim else before._array
+        own = move(before._array, self.params[i].device)  # the parameter may have moved, or changed its type
+        own = own if own.dtype == a.dtype else own.astype(a.dtype)
+        return np.ascontiguousarray(own) if type(a) is np.ndarray and a.ndim else own
 
     def step(self, rule: Rule, hyper: Hyper) -> None:
         """Move the parameters by one step of ``rule``, in their own memory."""
