@@ -115,7 +115,7 @@ def walk(
 ) -> None:
     """Send ``grads`` back through the graph below ``roots``.
 
-    Nodes run in order of age, youngest first, which is a topological order. Each rule's gradients are checked for number,
+    Nodes run in order of age, youngest first: a topological order. Each rule's gradients are checked for number,
     shape and dtype and added up at the parents. Arrays are let go as soon as they are used.
     """
     take, look = grads.pop, grads.get

@@ -1,7 +1,7 @@
 """The rule of an operation, and the one place where operations are called.
 
-An operation is a small class: ``forward(self, xp, *x) -> y`` and ``backward(self, xp, saved, gy, needs) -> gx...``, both
-in array language only. Its annotated fields are its static parameters; ``keep`` names what backward reads: inputs by
+An operation is a small class: ``forward(self, xp, *x) -> y`` and ``backward(self, xp, saved, gy, needs) -> gx...``,
+both in array language only. Its annotated fields are its static parameters; ``keep`` names what backward reads: inputs by
 forward's own argument names, ``y`` (or ``y0``, ``y1``, ...) for outputs, ``x.shape`` for a shape alone. Because only
 inputs and outputs are ever kept, the same backward, read with tensors, is differentiable again.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype, promote
-from gyaku.backend.namespace import NAMESPACES, namespace_of, numpy_namespace
-from gyaku.base.errors import DtypeError, GyakuError, ShapeError
+from gyaku.backend.namespace import namespace_of, numpy_namespace
+from gyaku.base.errors import DeviceError, DtypeError, GyakuError, ShapeError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
 from gyaku.core.tensor import Tensor, new_tensor
@@ -111,7 +111,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def public(*methods: str, top: bool = True) -> Callable[[Function], Function]:
     """Export a function as ``gyaku.<name>`` (unless ``top`` is false) and as the tensor methods named.
 
-    ``@public("exp")`` above ``def exp(input)`` gives ``gyaku.exp(x)`` and ``x.exp()``; ``@public("__add__")`` an operator.
+    ``@public("exp")`` above ``def exp(input)`` gives ``gyaku.exp(x)`` and ``x.exp()``; ``"__add__"`` an operator.
     """
 
     def enter(function: Function) -> Function:
@@ -149,7 +149,8 @@ def apply(op: Op, *inputs: Any) -> Any:
     """
     out: Any
     frame: Any
-    xs, parents, track, plain, common = [], [], False, True, None
+    xs, parents = [], []
+    track, native, uniform, common = False, True, True, None
     for t in inputs:
         if isinstance(t, Tensor):
             x, node = t._array, t._node
@@ -157,20 +158,20 @@ def apply(op: Op, *inputs: Any) -> Any:
                 track = True
             parents.append(node)
             if type(x) is not _ndarray:
-                plain = False
+                native = uniform = False
             elif x.dtype is not common:
                 if common is None and x.dtype.kind == "f":
                     common = x.dtype
                 else:
-                    plain = False
+                    uniform = False
             xs.append(x)
         else:
             if t.__class__ is not float and t.__class__ is not int:
-                plain = False
+                uniform = False
             parents.append(None)
             xs.append(t)
     xp = numpy_namespace
-    if not plain or common is None:  # anything but NumPy arrays of one floating type and Python numbers
+    if not uniform or common is None:  # anything but NumPy arrays of one floating type and Python numbers
         if inputs and not any(isinstance(t, Tensor) for t in inputs):
             raise DtypeError(
                 op.name,
@@ -183,7 +184,8 @@ def apply(op: Op, *inputs: Any) -> Any:
             promoted = _promoted(op, xs, inputs)
             if promoted is not None:
                 return apply(op, *promoted)
-        xp = namespace_of(*xs)
+        if not native:
+            xp = _reader(op, xs)
     try:
         y = op.forward(xp, *xs)
     except Exception as error:
@@ -370,6 +372,15 @@ def _promoted(op: Op, xs: list[Any], inputs: tuple[Any, ...]) -> list[Any] | Non
     return [apply(cast(joined), t) if isinstance(t, Tensor) and t._array.dtype != joined else t for t in inputs]
 
 
+def _reader(op: Op, xs: Sequence[Any]) -> Any:
+    """Return the namespace that answers for ``xs``; arrays of two devices are an error that names ``op``."""
+    try:
+        return namespace_of(*xs)
+    except DeviceError as mixed:
+        mixed.where, mixed.context = f"{op.name} (forward)", context_of_call()
+        raise
+
+
 def _explained(op: Op, xs: list[Any], error: Exception) -> Exception:
     """Turn a failure inside ``forward`` into one message in the grammar; an error that is one gets its context."""
     for observer in state.observers:
@@ -379,6 +390,7 @@ def _explained(op: Op, xs: list[Any], error: Exception) -> Exception:
         return error
     if not isinstance(error, (ValueError, IndexError, TypeError)):
         return error
+    _reader(op, xs)  # arrays of two devices have a message of their own
     got = " and ".join(str(x.shape) if hasattr(x, "shape") else repr(x) for x in xs if x is not None)
     return ShapeError(f"{op.name} (forward)", op.expected(*xs), got, hint=op.hint(*xs), context=context_of_call())
 

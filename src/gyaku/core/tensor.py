@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gyaku.backend.devices import CPU, device, device_of, move
-from gyaku.backend.dtypes import ALIASES, ALL, bool_, dtype, from_numpy_dtype, get_default_dtype, to_dtype
-from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError, UnknownNameError
+from gyaku.backend.dtypes import ALIASES, ALL, dtype, from_numpy_dtype, get_default_dtype, to_dtype
+from gyaku.base.errors import DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
 
@@ -37,7 +37,7 @@ class Size(tuple[int, ...]):
 class Tensor:
     """An n-dimensional array that can be differentiated.
 
-    ``grad`` is None until ``backward()`` reaches a leaf that ``requires_grad``. Made by ``gyaku.tensor`` and by operations.
+    ``grad`` is None until ``backward()`` reaches a leaf that ``requires_grad``. Made by ``gyaku.tensor`` and operations.
     """
 
     __slots__ = ("_array", "_node", "_cell", "_grad", "_extra", "__weakref__")
@@ -362,7 +362,7 @@ def new_tensor(array: Any, node: Any = None, cell: list[Any] | None = None) -> T
 
 
 def shared_array(t: Tensor) -> Any:
-    """Return the array of ``t``: read-only if anything else shares its memory, else marked as open to foreign writes."""
+    """Return the array of ``t``: read-only if anything else shares its memory, else open to foreign writes."""
     if t._cell[0] != FOREIGN:
         if sys.getrefcount(t._cell) > _ALONE:
             array = t._array.view()
