@@ -62,7 +62,7 @@ class Module:
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass says how."""
-        raise MissingMethodError(type(self).__name__, "a method forward", "none", hint="def forward(self, x): ...")
+        raise MissingMethodError(type(self).__name__, "a method forward", "none", hint="write def forward(self, x)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before = state.module
