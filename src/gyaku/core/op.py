@@ -1,8 +1,8 @@
 """The rule of an operation, and the one place where operations are called.
 
 An operation is a small class: ``forward(self, xp, *x) -> y`` and ``backward(self, xp, saved, gy, needs) -> gx...``,
-both in array language only. Its annotated fields are its static parameters; ``keep`` names what backward reads: inputs by
-forward's own argument names, ``y`` (or ``y0``, ``y1``, ...) for outputs, ``x.shape`` for a shape alone. Because only
+both in array language only. Its annotated fields are its static parameters; ``keep`` names what backward reads: inputs
+by forward's own argument names, ``y`` (or ``y0``, ``y1``, ...) for outputs, ``x.shape`` for a shape alone. Because only
 inputs and outputs are ever kept, the same backward, read with tensors, is differentiable again.
 """
 

@@ -37,7 +37,7 @@ class Size(tuple[int, ...]):
 class Tensor:
     """An n-dimensional array that can be differentiated.
 
-    ``grad`` is None until ``backward()`` reaches a leaf that ``requires_grad``. Made by ``gyaku.tensor`` and operations.
+    ``grad`` is None until ``backward()`` reaches a leaf that ``requires_grad``. Made by ``gyaku.tensor`` and by ops.
     """
 
     __slots__ = ("_array", "_node", "_cell", "_grad", "_extra", "__weakref__")
