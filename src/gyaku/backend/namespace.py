@@ -78,6 +78,6 @@ def namespace_of(*arrays: Any) -> Any:
     if len(kinds) > 1:
         kinds.discard(numpy_namespace) if all(k.name not in ("numpy", "cupy") for k in kinds - {found}) else None
     if len(kinds) > 1:
-        found = " and ".join(sorted({"numpy": "cpu", "cupy": "cuda"}.get(k.name, k.name) for k in kinds))
-        raise DeviceError("operation", "all arrays on one device", found, hint="move them with .to(device)")
+        devices = " and ".join(sorted({"numpy": "cpu", "cupy": "cuda"}.get(k.name, k.name) for k in kinds))
+        raise DeviceError("operation", "all arrays on one device", devices, hint="move them with .to(device)")
     return kinds.pop() if kinds else found
