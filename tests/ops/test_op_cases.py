@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from gradient_check import check_gradient, check_kink, check_second, leaf, outputs_of
+from gradient_check import WrongDerivative, check_gradient, check_kink, check_second, leaf, outputs_of
 from gyaku.backend.namespace import NAMESPACES
 from gyaku.base.errors import GyakuError
 from gyaku.core.backward import gradients_of
@@ -76,6 +76,25 @@ def test_first_derivative(case: Case, sample: Sample) -> None:
 @every_smooth
 def test_second_derivative(case: Case, sample: Sample) -> None:
     check_second(function_of(case, sample), sample.arrays(np.float64))
+
+
+FLAT = "sign floor ceil trunc round floor_divide heaviside".split()  # derivative 0: a factor changes nothing
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=[c.op for c in CASES if c.smooth])
+def test_the_row_would_notice_a_slightly_wrong_rule(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its derivatives too large by 0.05 % (or off by 0.0005 where they are 0) no row passes."""
+    cls = REGISTRY[case.op]
+    right = cls.backward
+
+    def wrong(self: Any, xp: Any, saved: Any, gy_: Any, needs: Any) -> Any:
+        gxs = several(right(self, xp, saved, gy_, needs))
+        return tuple([None if g is None else g + 5e-4 if case.op in FLAT else g * 1.0005 for g in gxs])
+
+    monkeypatch.setattr(cls, "backward", wrong)
+    sample = case.samples[0]
+    with pytest.raises(WrongDerivative):
+        check_gradient(function_of(case, sample), sample.arrays(np.float64))
 
 
 KINKS = [pytest.param(c, k, id=f"{c.op}-{i}") for c in CASES for i, k in enumerate(c.kinks)]

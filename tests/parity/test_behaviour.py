@@ -78,6 +78,65 @@ def test_gains(nonlinearity: Any) -> None:
     assert gy.nn.init.calculate_gain(*given) == pytest.approx(torch.nn.init.calculate_gain(*given))
 
 
+# -- types of numbers ------------------------------------------------------------------------------------------------
+TYPES = ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"]
+JOINED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "add": lambda T, a, b: a + b,
+    "mul": lambda T, a, b: a * b,
+    "div": lambda T, a, b: a / b,
+    "maximum": lambda T, a, b: T.maximum(a, b),
+    "where": lambda T, a, b: T.where(T.tensor([True, False]), a, b),
+    "eq": lambda T, a, b: a == b,
+    "cat": lambda T, a, b: T.cat([a.reshape(-1), b.reshape(-1)]),
+    "pow": lambda T, a, b: a**b,
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_two_types_become_the_same_third(name: str) -> None:
+    """Every pair of types, with and without dimensions: 7 x 7 x 3 results."""
+    for a in TYPES:
+        for b in TYPES:
+            if name == "pow" and (a, b) == ("bool", "bool"):
+                continue  # PyTorch has no power of truth values
+            for shapes in (((2,), (2,)), ((2,), ()), ((), (2,))):
+                made = [
+                    JOINED[name](T, *[T.ones(s, dtype=getattr(T, k)) for s, k in zip(shapes, (a, b))])
+                    for T in (gy, torch)
+                ]
+                assert str(made[0].dtype).split(".")[1] == str(made[1].dtype).split(".")[1], (a, b, shapes)
+
+
+@pytest.mark.parametrize("number", [2, 1.5, True], ids=repr)
+def test_numbers_widen_like_pytorch(number: Any) -> None:
+    for a in TYPES:
+        for compute in (lambda x: x + number, lambda x: number * x, lambda x: x / number, lambda x: x > number):
+            found = [str(compute(T.ones(2, dtype=getattr(T, a))).dtype).split(".")[1] for T in (gy, torch)]
+            assert found[0] == found[1], (a, number)
+
+
+REDUCED: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": lambda T, x: x.sum(),
+    "prod": lambda T, x: x.prod(),
+    "cumsum": lambda T, x: x.cumsum(0),
+    "amax": lambda T, x: x.amax(),
+    "argmax": lambda T, x: x.long().argmax(),
+    "sqrt": lambda T, x: x.sqrt(),
+    "exp": lambda T, x: x.exp(),
+    "sigmoid": lambda T, x: x.sigmoid(),
+    "abs": lambda T, x: x.int().abs(),
+    "any": lambda T, x: x.bool().any(),  # PyTorch alone keeps uint8 as a truth value
+    "isnan": lambda T, x: x.isnan(),
+}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_functions_of_every_type(name: str) -> None:
+    for a in TYPES:
+        found = [str(REDUCED[name](T, T.ones(2, dtype=getattr(T, a))).dtype).split(".")[1] for T in (gy, torch)]
+        assert found[0] == found[1], a
+
+
 # -- indexing: a thousand random keys ----------------------------------------------------------------------------------
 def _random_key(rng: np.random.Generator, shape: tuple[int, ...]) -> Callable[[Any], Any]:
     """Return a function that builds one key for either package."""
