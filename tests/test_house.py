@@ -28,6 +28,7 @@ LEVELS = (
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("models",),
     ("train",),
+    ("figures",),
     ("report",),
     ("cli",),
 )
@@ -38,9 +39,9 @@ DOORS = {"__init__", "__main__"}  # the top package brings the rooms together
 PACKAGES = {
     "click": {"cli"},
     "cupy": {"backend"},
-    "jinja2": {"report"},
-    "matplotlib": {"report"},
-    "matplotlib_fontja": {"report"},
+    "jinja2": {"figures", "report"},
+    "matplotlib": {"figures", "report"},
+    "matplotlib_fontja": {"figures", "report"},
     "pandas": {"data", "train"},
     "PIL": {"data", "report"},
     "pooch": {"data"},
