@@ -1,4 +1,4 @@
-"""The command ``gyaku``: train, predict, info, data."""
+"""The command ``gyaku``: train, predict, info, data, figure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from gyaku.base.errors import GyakuError
 from gyaku.cli.data import data
+from gyaku.cli.figure import figure
 from gyaku.cli.info import info
 from gyaku.cli.predict import predict
 from gyaku.cli.terminal import tell_error, use_safe_streams
@@ -63,7 +64,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, predict, info, data):
+for _command in (train, predict, info, data, figure):
     cli.add_command(_command)
 
 

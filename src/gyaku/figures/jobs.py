@@ -48,14 +48,14 @@ class Runner:
 
     def __call__(self, function: Job, arguments: Sequence[dict[str, Any]]) -> list[Any]:
         """Return ``[function(**a) for a in arguments]``, remembered and in parallel as far as set up."""
-        found = [self._remembered(function, a) for a in arguments]
-        waiting = [i for i, result in enumerate(found) if result is None]
-        self._tell(len(found) - len(waiting), len(found))
-        for count, (i, result) in enumerate(self._results(function, arguments, waiting), 1):
+        found = {i: old for i, a in enumerate(arguments) if (old := self._remembered(function, a)) is not None}
+        self._tell(len(found), len(arguments))
+        waiting = [i for i in range(len(arguments)) if i not in found]
+        for i, result in self._results(function, arguments, waiting):
             found[i] = {"result": plain(result)}
             self._remember(function, arguments[i], found[i])
-            self._tell(len(found) - len(waiting) + count, len(found))
-        return [each["result"] for each in found if each is not None]
+            self._tell(len(found), len(arguments))
+        return [found[i]["result"] for i in range(len(arguments))]
 
     def _results(
         self, function: Job, arguments: Sequence[dict[str, Any]], waiting: list[int]
@@ -139,7 +139,7 @@ def _workers(count: int) -> Iterator[ProcessPoolExecutor]:
 def _importable() -> Iterator[None]:
     """Let processes start here with one BLAS thread each, and without running the user's script once more."""
     main = vars(sys.modules["__main__"])
-    hidden = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
     main.update(dict.fromkeys(hidden))
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))

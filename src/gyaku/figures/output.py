@@ -32,14 +32,17 @@ def write(outcome: Outcome, folder: Path, languages: Sequence[str]) -> list[Path
     """
     make_folder(folder)
     name = outcome.experiment.name
-    written = []
     for lang in languages:
         for kind, content in rendered(outcome.draw(lang)).items():
-            written.append(folder / f"{name}.{lang}.{kind}")
-            write_bytes_atomic(written[-1], content)
+            write_bytes_atomic(folder / f"{name}.{lang}.{kind}", content)
     write_text_atomic(folder / f"{name}.csv", table(outcome.data))
     write_text_atomic(folder / f"{name}.json", json.dumps(summary(outcome), ensure_ascii=False, indent=1) + "\n")
-    return [*written, folder / f"{name}.csv", folder / f"{name}.json"]
+    return [folder / file for file in file_names(name, languages)]
+
+
+def file_names(name: str, languages: Sequence[str]) -> list[str]:
+    """Return the names of the files of one experiment."""
+    return [*(f"{name}.{lang}.{kind}" for lang in languages for kind in FORMATS), f"{name}.csv", f"{name}.json"]
 
 
 def rendered(figure: Any) -> dict[str, bytes]:
@@ -117,7 +120,7 @@ def finished(folder: Path, name: str, level: str, seed: int, languages: Sequence
     except (OSError, ValueError):
         return None
     wanted = {"level": level, "seed": seed, "digest": _digest(find(name))}
-    files = [folder / f"{name}.csv", *(folder / f"{name}.{lang}.{kind}" for lang in languages for kind in FORMATS)]
+    files = [folder / file for file in file_names(name, languages)]
     same = isinstance(found, dict) and all(found.get(key) == value for key, value in wanted.items())
     return found if same and all(file.exists() for file in files) else None
 
