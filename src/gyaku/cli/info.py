@@ -80,7 +80,7 @@ def _one(run: dict[str, Any], say: Phrases) -> str:
         [say("epochs"), _epochs(run)],
         [say("seconds"), f"{run['wall_seconds']:.1f}"],
         *[[f"{say(part)} {metric}".strip(), _figure(run, part)] for part in ("train", "dev", "test")],
-        [f"{say('test')} {metric}, {say('linear')}".strip(), _figure(run, "test", "linear")],
+        [f"{say('test')} {metric} ({say('linear')})".replace("  ", " "), _figure(run, "test", "linear")],
         ["python / numpy / gyaku", f"{machine['python']} / {machine['numpy']} / {machine['gyaku']}"],
         ["BLAS", f"{machine['blas']}, {machine['threads']} threads"],
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from gyaku.base.errors import DataError
 from gyaku.base.files import load_tree, save_tree
 from gyaku.core.tensor import Tensor, new_tensor
+from gyaku.train.history import rows_of, text_of
 
 if TYPE_CHECKING:
     from gyaku.train.loop import Loop
@@ -68,7 +69,7 @@ def save_checkpoint(loop: Loop, path: Path) -> None:
         "position": [loop.epoch, loop.batch, loop.step],
         "sums": loop.sums,
         "reason": loop.reason,
-        "rows": history.rows,
+        "rows": text_of(history.rows),
         "seconds": history.seconds,
     }
     save_tree(path, arrays_of(tree))
@@ -104,7 +105,7 @@ def _restore(loop: Loop, tree: dict[str, Any]) -> None:
     loop.best = None if best is None else (best[0], best[1])
     loop.epoch, loop.batch, loop.step = tree["position"]
     loop.sums, loop.reason = list(tree["sums"]), tree["reason"]
-    loop.history.rows, loop.history.seconds = tree["rows"], tree["seconds"]
+    loop.history.rows, loop.history.seconds = rows_of(tree["rows"]), tree["seconds"]
     loop.history.best_epoch = tree["best_epoch"]
 
 

@@ -58,7 +58,7 @@ def checked_callbacks(callbacks: Sequence[Any]) -> tuple[Any, ...]:
     Raises ``UnknownNameError`` ("did you mean") for an event that does not exist, ``DtypeError`` for a class instead of
     an object or for a method that does not take the loop, ``ArgumentError`` for an object without any event.
     """
-    if callable(callbacks) or not isinstance(callbacks, Sequence):
+    if not isinstance(callbacks, Sequence):
         raise DtypeError("callbacks", "a list of callbacks", type(callbacks).__name__, hint="put it in a list")
     for callback in callbacks:
         _check(callback)

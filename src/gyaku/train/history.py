@@ -50,6 +50,16 @@ class History:
         return pandas.DataFrame(self.rows).set_index("epoch")
 
 
+def text_of(rows: list[Row]) -> str:
+    """Return rows as text, one line each."""
+    return "".join(f"{line_of(row)}\n" for row in rows)
+
+
+def rows_of(text: str) -> list[Row]:
+    """Return the rows that ``text_of`` wrote; the same numbers, bit for bit."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def line_of(row: Row) -> str:
     """Return a row as one line of JSON; the same numbers give the same bytes."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))

@@ -16,7 +16,6 @@ from gyaku.core.mode import no_grad
 from gyaku.core.tensor import new_tensor
 from gyaku.train.batches import Batches
 from gyaku.train.checkpoint import arrays_of, load_checkpoint, save_checkpoint
-from gyaku.train.events import checked_callbacks
 from gyaku.train.history import History
 from gyaku.train.interrupt import Interrupt
 from gyaku.train.objective import Objective
@@ -59,7 +58,7 @@ class Loop:
         self.dev, self.epochs, self.clip_norm, self.patience = dev, epochs, clip_norm, patience
         self.batches = batches.count
         self.schedule = Schedule(schedule, optimizer, epochs, self.batches)
-        self.callbacks = checked_callbacks(callbacks)
+        self.callbacks = tuple(callbacks)
         self.path, self.interval = checkpoint, checkpoint_seconds
         self.history = History()
         self.epoch, self.batch, self.step, self.loss = 1, 0, 0, float("nan")

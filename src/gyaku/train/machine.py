@@ -48,15 +48,28 @@ def _processor() -> str:
 
 def blas_threads() -> int:
     """Return how many threads a matrix product uses."""
-    if importlib.util.find_spec("threadpoolctl") is not None:
-        pools: Any = require("threadpoolctl", where="threads", extra="threads")
-        found = [int(pool["num_threads"]) for pool in pools.threadpool_info() if pool["user_api"] == "blas"]
+    if can_limit_threads():
+        found = [int(pool["num_threads"]) for pool in _pools().threadpool_info() if pool["user_api"] == "blas"]
         if found:
             return max(found)
     for name in _THREADS:
         if os.environ.get(name, "").isdigit():
             return int(os.environ[name])
     return os.cpu_count() or 1
+
+
+def _pools() -> Any:
+    """Return threadpoolctl; the variable that its import puts into the environment is taken out again."""
+    before = os.environ.get("KMP_DUPLICATE_LIB_OK")
+    pools = require("threadpoolctl", where="--threads", extra="threads")
+    if before is None:
+        os.environ.pop("KMP_DUPLICATE_LIB_OK", None)
+    return pools
+
+
+def can_limit_threads() -> bool:
+    """Return whether threadpoolctl, which ``limited_threads`` needs, is installed."""
+    return importlib.util.find_spec("threadpoolctl") is not None
 
 
 def _blas() -> str:
@@ -76,8 +89,7 @@ def limited_threads(n: int | None) -> Iterator[None]:
         return
     if n < 1:
         raise ArgumentError("threads", "at least 1", str(n))
-    pools: Any = require("threadpoolctl", where="--threads", extra="threads")
-    with pools.threadpool_limits(limits=n, user_api="blas"):
+    with _pools().threadpool_limits(limits=n, user_api="blas"):
         yield
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gyaku.core.tensor import new_tensor
 from gyaku.train.checkpoint import arrays_of
 from gyaku.train.events import Callback
+from gyaku.train.history import rows_of, text_of
 from gyaku.train.objective import Objective
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ class Probe(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs."""
-        return {"rows": self.rows, "histograms": self.histograms, "ratios": self._ratios}
+        return {"rows": text_of(self.rows), "histograms": self.histograms, "ratios": self._ratios}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from ``state_dict``."""
-        self.rows, self.histograms = state["rows"], state["histograms"]
+        self.rows, self.histograms = rows_of(state["rows"]), state["histograms"]
         self._ratios = state["ratios"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from gyaku.train.baseline import constant_baseline
 from gyaku.train.config import Config
 from gyaku.train.events import Callback
 from gyaku.train.examine import examine_parts, importance, most_wrong, picture_arrays
-from gyaku.train.history import History, line_of
+from gyaku.train.history import History, line_of, text_of
 from gyaku.train.loop import Loop
 from gyaku.train.machine import describe_machine, differences, limited_threads
 from gyaku.train.modelfile import MODEL_FILE, save_model
@@ -31,6 +31,7 @@ CARD, METRICS, TIMING, STATS = "run.json", "metrics.jsonl", "timing.jsonl", "sta
 RESULTS, ARRAYS, CHECKPOINT, REPORT = "results.json", "arrays.safetensors", "checkpoint.safetensors", "report.html"
 FILES = (CARD, METRICS, TIMING, STATS, RESULTS, ARRAYS, CHECKPOINT, MODEL_FILE, REPORT)
 _PROBE = 256
+_LINEAR_STEPS = 600
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +47,18 @@ class Done:
 class RunLog(Callback):
     """Writes metrics.jsonl, timing.jsonl and stats.jsonl; a resumed run writes them anew up to where it goes on."""
 
-    def __init__(self, folder: Path, probe: Probe) -> None:
-        self.folder, self.probe = folder, probe
+    def __init__(self, folder: Path, probe: Probe, begin: Callable[[], None]) -> None:
+        self.folder, self.probe, self.begin = folder, probe, begin
 
     def _rows(self, loop: Loop) -> dict[str, list[dict[str, Any]]]:
         seconds = [{"epoch": i, "seconds": s} for i, s in enumerate(loop.history.seconds, start=1)]
         return {METRICS: loop.history.rows, TIMING: seconds, STATS: self.probe.rows}
 
     def on_fit_start(self, loop: Loop) -> None:
-        """Write what is known so far, whole."""
+        """Everything fits together: begin to write, first what is known so far."""
+        self.begin()
         for name, rows in self._rows(loop).items():
-            write_text_atomic(self.folder / name, "".join(f"{line_of(row)}\n" for row in rows))
+            write_text_atomic(self.folder / name, text_of(rows))
 
     def on_epoch_end(self, loop: Loop) -> None:
         """Add the epoch's row to every log."""
@@ -111,13 +113,11 @@ def train_run(
     """
     folder = Path(folder)
     data = prepare_data(config)
+    config = config.completed(data)
     with limited_threads(config.threads):
         run = _Run(config, data, folder, command, say, resume)  # what is wrong is refused before anything is written
-        with lock_folder(folder):
-            if not resume:
-                _remove_files(folder)
-            with run.recorded():
-                return run.train(callbacks, resume, report)
+        with _folder_if_used(folder), lock_folder(folder), run.recorded():
+            return run.train(callbacks, resume, report)
 
 
 def read_card(folder: str | Path) -> dict[str, Any]:
@@ -156,12 +156,13 @@ class _Run:
         self, config: Config, data: Any, folder: Path, command: str, say: Callable[[str], None],
         resume: bool,
     ) -> None:  # fmt: skip
-        self.config, self.data, self.folder, self.say = config.completed(data), data, folder, say
+        self.config, self.data, self.folder, self.say = config, data, folder, say
         self.started = time.perf_counter()
         self.model = build_model(self.config, data)
         self.machine = describe_machine(self.config.device)
         self.notes: list[str] = list(data.warnings)
         self.card = self._continued() if resume else self._new_card(command)
+        self.resume, self.begun = resume, False
         self.before = float(self.card.get("wall_seconds") or 0.0)
 
     def _new_card(self, command: str) -> dict[str, Any]:
@@ -189,16 +190,27 @@ class _Run:
     @contextmanager
     def recorded(self) -> Iterator[None]:
         """Keep the card true however the block ends."""
-        self._write_card("running")
         try:
             yield
         except KeyboardInterrupt:
-            self._write_card("interrupted", "interrupted by the user")
+            self._ended("interrupted", "interrupted by the user")
             raise
         except Exception as error:
-            self._write_card("failed", str(error))
+            self._ended("failed", str(error))
             raise
         self._write_card("finished")
+
+    def begin(self) -> None:
+        """Write the card; a new run removes what an old one left."""
+        if not self.resume:
+            for name in FILES:
+                (self.folder / name).unlink(missing_ok=True)
+        self._write_card("running")
+        self.begun = True
+
+    def _ended(self, status: str, message: str) -> None:
+        if self.begun:
+            self._write_card(status, message)
 
     def _write_card(self, status: str, message: str = "") -> None:
         seconds = self.before + time.perf_counter() - self.started
@@ -213,7 +225,7 @@ class _Run:
         started = time.perf_counter()
         probe = self._probe()
         history = self._fit(
-            self.model, [probe, RunLog(self.folder, probe), *callbacks], self.folder / CHECKPOINT, resume
+            self.model, [probe, RunLog(self.folder, probe, self.begin), *callbacks], self.folder / CHECKPOINT, resume
         )
         trained = sum(history.seconds)
         save_model(self.folder / MODEL_FILE, self.model, self.data.recipe)
@@ -266,12 +278,21 @@ class _Run:
         }
 
     def _linear(self) -> dict[str, Any]:
-        """Return the results of a linear model trained with the same settings."""
+        """Return the results of a linear model on the same data, batches and epochs, by a recipe that suits it.
+
+        The settings of the network (a rate that it needs or that the user tries) must not spoil the comparison.
+        """
         from gyaku.models import MLP
 
-        linear: Any = MLP(list(self.data.input_shape), (), self.data.recipe.n_outputs, seed=self.config.seed)
-        linear = linear.to(device(self.config.device))
-        self._fit(linear, [], None, False)
+        c = self.config
+        assert c.epochs is not None and c.batch is not None
+        linear: Any = MLP(list(self.data.input_shape), (), self.data.recipe.n_outputs, init="small", seed=c.seed)
+        linear = linear.to(device(c.device))
+        epochs = min(200, max(c.epochs, -(-_LINEAR_STEPS * c.batch // len(self.data.x_train))))
+        fit(
+            linear, self.data, optimizer="adam", lr=0.02, schedule="cosine", epochs=epochs, batch_size=c.batch,
+            seed=c.seed, augment=self._augment(), class_weight="balanced" if c.balanced else None,
+        )  # fmt: skip
         return {part: _short(figures) for part, figures in examine_parts(linear, self.data).items()}
 
 
@@ -279,9 +300,16 @@ def _short(figures: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in figures.items() if key not in ("confusion", "per_class")}
 
 
-def _remove_files(folder: Path) -> None:
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
+@contextmanager
+def _folder_if_used(folder: Path) -> Iterator[None]:
+    """Take away the folders that were made for a run that then wrote nothing."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        for path in new:
+            with suppress(OSError):  # not empty: it was used
+                path.rmdir()
 
 
 def _data_card(data: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gyaku.base.errors import ArgumentError
 from gyaku.train.batches import Augment, Batches, as_arrays
+from gyaku.train.events import checked_callbacks
 from gyaku.train.history import History
 from gyaku.train.loop import Loop, device_of_model, outputs_of, root_generator
 from gyaku.train.objective import Objective, task_of, warn_of_wrong_pair
@@ -90,7 +91,7 @@ def fit(
     batches = Batches(train[0], train[1], batch_size, root_generator(seed), augment=augment, on=device_of_model(model))
     loop = Loop(
         model, optimizer, objective, batches, dev=dev, schedule=schedule, epochs=epochs, clip_norm=clip_norm,
-        patience=patience, callbacks=[*callbacks, *([] if quiet else [Progress()])],
+        patience=patience, callbacks=[*checked_callbacks(callbacks), *([] if quiet else [Progress()])],
         checkpoint=None if checkpoint is None else Path(checkpoint), checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip
     return loop.run(resume=resume)

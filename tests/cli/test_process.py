@@ -1,0 +1,104 @@
+"""The command as a process of its own: encodings, Ctrl-C, two at once, progress, ``python -m gyaku``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LONG = ("train", "digits", "--limit", "400", "--hidden", "64", "--epochs", "100000", "--threads", "1")
+posix_only = pytest.mark.skipif(os.name != "posix", reason="signals and terminals of POSIX")
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "GYAKU_LANG": "en", **more}
+
+
+def gyaku(*arguments: object, cwd: Path, **more: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "gyaku", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment(**more), capture_output=True, timeout=100)
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "gyaku", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
+    end = time.monotonic() + 60
+    while not file.is_file():
+        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        time.sleep(0.02)
+
+
+@posix_only
+def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
+    process = start(*LONG, cwd=tmp_path)
+    run = tmp_path / "runs" / "digits"
+    wait_for(run / "checkpoint.safetensors", process)
+    second = gyaku(*LONG, "--name", "digits", "--force", cwd=tmp_path)
+    assert second.returncode == 2 and b"expected nobody else writing here, got process" in second.stderr
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"Go on with: gyaku train --resume runs/digits" in said and b"Traceback" not in said
+    card = json.loads((run / "run.json").read_text())
+    assert card["status"] == "interrupted"
+    rows = (run / "metrics.jsonl").read_text().splitlines()
+    again = start("train", "--resume", "runs/digits", cwd=tmp_path)
+    end = time.monotonic() + 60
+    while len((run / "metrics.jsonl").read_text().splitlines()) <= len(rows) + 2:
+        assert again.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=60)
+    epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert epochs == list(range(1, len(epochs) + 1))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp932", "utf-8"])
+def test_no_encoding_of_the_terminal_makes_it_fail(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(
+        "値,級\n" + "".join(f"{i % 7},{'ä漢'[i % 2]}\n" for i in range(60)), encoding="utf-8"
+    )
+    more = {"PYTHONIOENCODING": encoding, "LC_ALL": "C", "GYAKU_LANG": "ja"}
+    settings = ("--target", "級", "--epochs", "2", "--hidden", "4", "--threads", "1")
+    trained = gyaku("train", "t.csv", *settings, "--name", "実験", cwd=tmp_path, **more)
+    assert trained.returncode == 0, trained.stderr
+    answered = gyaku("predict", "runs/実験", "t.csv", cwd=tmp_path, **more)
+    assert answered.returncode == 0 and len(answered.stdout.splitlines()) == 61
+    refused = gyaku("train", "t.csv", "--target", "级", cwd=tmp_path, **more)
+    assert refused.returncode == 2 and b"Traceback" not in refused.stderr
+
+
+@posix_only
+def test_a_terminal_sees_progress_and_a_pipe_does_not(tmp_path: Path) -> None:
+    import pty
+
+    quick = ("train", "moons", "--limit", "60", "--epochs", "3", "--hidden", "4", "--threads", "1")
+    assert b"epoch 3/3" not in gyaku(*quick, cwd=tmp_path).stderr
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "gyaku", *quick]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(COLUMNS="120", TERM="xterm"), stderr=slave)
+    os.close(slave)
+    seen = b""
+    try:
+        while chunk := os.read(master, 65536):
+            seen += chunk
+    except OSError:  # Linux's way to say that the other side is closed
+        pass
+    os.close(master)
+    assert process.wait(60) == 0 and b"3/3" in seen
+
+
+def test_a_full_disk_is_a_failure_not_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file where the folder should be")
+    result = gyaku("train", "moons", "--limit", "60", cwd=tmp_path)
+    assert result.returncode in (1, 2) and b"Traceback" not in result.stderr and result.stderr.count(b"\n") <= 3
