@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+import gyaku as gy
+
 
 @dataclass(frozen=True)
 class Input:
@@ -166,3 +168,17 @@ def binary(op: str, call: Any, reference: Any, domain: Any = real, other: Any = 
     shapes = SHAPES if more.get("smooth", True) else SHAPES[1:4] + SHAPES[5:7]
     samples = tuple(at(domain(*a), (other or domain)(*b)) for a, b in shapes)
     return Case(op, call, reference, samples, promotes=True, **more)
+
+
+def t(*shape: int) -> Any:
+    """Return a tensor of ones, for the refusals."""
+    return gy.Tensor(np.ones(shape, dtype=np.float32))
+
+
+def as_input(x: Any, like: Any) -> Any:
+    return None if x is None else gy.Tensor(np.asarray(x, dtype=like._array.dtype))
+
+
+def weighted(function: Any, *names: str) -> Any:
+    """Return ``function`` with the static arrays called ``names`` made tensors of the input's type."""
+    return lambda x, *more, **k: function(x, *more, **{n: as_input(v, x) if n in names else v for n, v in k.items()})

@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
 TOP = """tensor as_tensor from_numpy
 zeros ones full empty arange linspace eye rand randn randint randperm bernoulli
-normal multinomial zeros_like ones_like full_like empty_like rand_like randn_like randint_like manual_seed Generator float16
-float32 float64 float double uint8 int32 int64 long bool Tensor device no_grad enable_grad inference_mode
+normal multinomial zeros_like ones_like full_like empty_like rand_like randn_like randint_like manual_seed Generator
+float16 float32 float64 float double uint8 int32 int64 long bool Tensor device no_grad enable_grad inference_mode
 set_grad_enabled is_grad_enabled cat stack split chunk where gather scatter_add take_along_dim index_select masked_fill
 maximum minimum clamp einsum matmul bmm outer dot norm logsumexp softmax log_softmax allclose isnan isfinite argmax topk
 sort cumsum tril triu meshgrid heaviside save load add sub mul div neg exp log log1p expm1 sqrt rsqrt pow abs sign sin
