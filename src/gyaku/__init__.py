@@ -30,7 +30,7 @@ from gyaku.core.mode import enable_grad, inference_mode, is_grad_enabled, no_gra
 from gyaku.core.op import FUNCTIONS as _FUNCTIONS
 from gyaku.core.tensor import Size, Tensor
 
-_ROOMS = ("autograd", "cuda", "data", "layers", "nn", "optim", "train", "utils")
+_ROOMS = ("autograd", "cuda", "data", "layers", "models", "nn", "optim", "train", "utils")
 _IO = ("load", "save")
 
 # NumPy says "overflow encountered in exp" where PyTorch silently gives inf; only our own modules are quietened.
