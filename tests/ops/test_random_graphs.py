@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
+from gradient_check import check_second
 from ops import duals
 from ops.duals import Dual, both
 
@@ -139,6 +140,16 @@ def test_backward_agrees_with_dual_numbers(seed: int) -> None:
             float(np.abs(t.grad.numpy() * d).sum()) for t, d in zip(leaves, directions) if t.grad is not None
         )
         assert abs(sum(parts) - expected) <= 1e-10 * scale, [s[0][0] for s in steps]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_second_derivatives_through_whole_graphs(seed: int) -> None:
+    arrays, steps = recipe(seed)
+
+    def squashed(*leaves: Any) -> Any:
+        return gy.tanh(sum((v * 0.1).sum() for v in run(list(leaves), steps[:12], 1)[len(leaves) :]))
+
+    check_second(squashed, arrays, rtol=1e-5, atol=1e-6)
 
 
 def test_every_step_is_drawn() -> None:
