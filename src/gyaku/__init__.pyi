@@ -27,6 +27,7 @@ from gyaku import autograd as autograd
 from gyaku import cuda as cuda
 from gyaku import data as data
 from gyaku import layers as layers
+from gyaku import models as models
 from gyaku import nn as nn
 from gyaku import optim as optim
 from gyaku import train as train
