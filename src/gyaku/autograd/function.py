@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from gyaku.base.errors import DtypeError, GraphError
-from gyaku.core.mode import no_grad
+from gyaku.core.mode import is_grad_enabled, no_grad, set_grad_enabled
 from gyaku.core.node import FOREIGN
 from gyaku.core.op import Op, apply
 from gyaku.core.tensor import Tensor, new_tensor
@@ -21,6 +23,7 @@ class Context:
         self._keep: tuple[Tensor | None, ...] = ()
         self._plain: tuple[Tensor, ...] = ()
         self._saved: tuple[Tensor | None, ...] | None = None
+        self._materialize = True
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep inputs, outputs or other tensors for backward; writing to them afterwards is noticed."""
@@ -37,6 +40,22 @@ class Context:
         if self._saved is None:
             raise GraphError("saved_tensors", "to be read inside backward", "a read outside")
         return self._saved
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Say whether an output that nobody used brings zeros (the default) or None to backward."""
+        self._materialize = bool(value)
+
+    def mark_dirty(self, *inputs: Tensor) -> None:
+        """Refuse: a function here never writes to its inputs.
+
+        Raises ``GraphError``.
+        """
+        raise GraphError(
+            "mark_dirty",
+            "a forward that leaves its inputs as they are",
+            "one that writes to them",
+            hint="return a new tensor",
+        )
 
     def mark_non_differentiable(self, *outputs: Tensor) -> None:
         """Say that these outputs carry no gradient."""
@@ -146,6 +165,7 @@ class _FunctionOp(Op):
                 out._node = None
         rest, answer = iter(results), self.answer
         self.layout = [isinstance(a, Tensor) for a in answer] if isinstance(answer, tuple) else [True]
+        self.materializes = self.context._materialize  # type: ignore[misc]
         self.context._keep = self.context._plain = self.args = ()
         self.outputs = []
         self.answer = None
@@ -155,23 +175,24 @@ class _FunctionOp(Op):
 
     def _keep_on(self, node: Any, results: tuple[Tensor, ...]) -> None:
         inputs = [self.args[i] for i in self.positions]
-        codes, saved, cells = [], [], []
+        codes, saved, cells, others = [], [], [], []  # type: tuple[list[Any], list[Any], list[Any], list[Any]]
         for t in self.context._keep:
             code, holder = _place_of(t, inputs, self.outputs, results)
             codes.append(code)
             foreign = holder is not None and holder._cell[0] == FOREIGN
             saved.append(None if holder is None else holder._array.copy() if foreign else holder._array)
-            if holder is not None and not foreign:
-                cells.append(holder._cell)
+            if holder is not None:
+                (others if code[0] == "s" else cells).append([0] if foreign else holder._cell)
         self._codes = tuple(codes)  # type: ignore[misc]
-        node.saved, node.cells = saved, cells
+        node.saved, node.cells = saved, cells + others
 
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         given = iter(gy if isinstance(gy, tuple) else (gy,))
         gys = [_tensor(next(given)) if is_tensor else None for is_tensor in self.layout]
         self.context._saved = tuple([_tensor(v) for v in saved])
         try:
-            answer = self.function.backward(self.context, *gys)
+            with set_grad_enabled(xp.name == "tensor"):  # recorded only for derivatives of derivatives
+                answer = self.function.backward(self.context, *gys)
         finally:
             self.context._saved = None
         gxs = answer if isinstance(answer, tuple) else (answer,)
@@ -191,6 +212,18 @@ class _FunctionOp(Op):
         if not isinstance(g, Tensor):
             raise DtypeError(f"{self.name}.backward", "tensors or None", type(g).__name__)
         return g._array
+
+
+def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a ``backward`` that must not be differentiated again: with ``create_graph`` it is a ``GraphError``."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any) -> Any:
+        if is_grad_enabled():
+            raise GraphError(function.__qualname__, "a walk without create_graph (once_differentiable)", "one with it")
+        return function(*args)
+
+    return wrapped
 
 
 def _place_of(t: Any, inputs: list[Any], outputs: Any, results: Any) -> tuple[tuple[str, int], Any]:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gyaku.backend.namespace import NAMESPACES
-from gyaku.base.errors import GraphError, GyakuError, ShapeError
+from gyaku.base.errors import DtypeError, GraphError, GyakuError, ShapeError
+from gyaku.core.hooks import RetainGrad
 from gyaku.core.mode import enable_grad, no_grad, state
 from gyaku.core.node import Leaf, Node, Pick
-from gyaku.core.tensor import Tensor, new_tensor
+from gyaku.core.tensor import Tensor, new_tensor, wrote
 
 _by_age = operator.attrgetter("id")
 _getrefcount = sys.getrefcount
@@ -104,10 +105,18 @@ def _seed(t: Tensor, g: Any, create_graph: bool) -> Any:
         seed = NAMESPACES[type(y)].ones(y.shape, dtype=y.dtype)
         return new_tensor(seed) if create_graph else seed
     if not isinstance(g, Tensor):
-        g = new_tensor(np.asarray(g, dtype=y.dtype))
+        g = _given(g, y.dtype)
     if g._array.shape != y.shape:
         raise ShapeError("backward", f"a gradient of shape {t.shape}", str(g.shape))
     return g if create_graph else g._array
+
+
+def _given(g: Any, kind: Any) -> Tensor:
+    """Return the arriving gradient, given as numbers, as a tensor."""
+    try:
+        return new_tensor(np.asarray(g, dtype=kind))
+    except (TypeError, ValueError) as error:
+        raise DtypeError("backward", "a tensor as gradient", type(g).__name__) from error
 
 
 def walk(
@@ -186,8 +195,9 @@ def _run_rule(node: Node, gy: Any, create_graph: bool) -> Any:
     if create_graph:
         saved = _saved_tensors(node)
     if type(gy) is list:
-        gy = tuple([_zeros_like(node, k, create_graph) if g is None else g for k, g in enumerate(gy)])
-        xp = NAMESPACES[type(gy[0])]
+        xp = NAMESPACES[type(next(g for g in gy if g is not None))]
+        fill = node.op.materializes
+        gy = tuple([_zeros_like(node, k, create_graph) if g is None and fill else g for k, g in enumerate(gy)])
     else:
         xp = NAMESPACES[type(gy)]
     try:
@@ -229,14 +239,16 @@ def _unbroadcast(node: Any, gx: Any, shape: tuple[int, ...]) -> Any:
 def _saved_tensors(node: Node) -> tuple[Any, ...]:
     """Return ``saved`` as tensors that belong to the graph, so that the rule's result can be differentiated again."""
     out: list[Any] = []
+    cells = iter(node.cells)  # one for each saved array, so that a later write is noticed in the second walk too
     for (kind, i), value in zip(node.op._codes, node.saved or ()):
-        if kind == "s" or not hasattr(value, "dtype"):
+        if kind == "s" or type(value) not in NAMESPACES or isinstance(value, np.generic):
             out.append(value)
         elif kind == "x":
-            out.append(new_tensor(value, node.parents[i]))
+            out.append(new_tensor(value, node.parents[i], next(cells)))
         else:
             several = type(node.shape) is tuple and node.shape and type(node.shape[0]) is tuple
-            out.append(new_tensor(value, Pick(node, i, value.shape, value.dtype) if several else node))
+            parent = Pick(node, i, value.shape, value.dtype) if several else node
+            out.append(new_tensor(value, parent, next(cells)))
     return tuple(out)
 
 
@@ -246,15 +258,32 @@ def _zeros_like(node: Node, k: int, create_graph: bool) -> Any:
 
 
 def _hooked(node: Any, gy: Any, create_graph: bool) -> Any:
-    """Run the hooks of a node on its gradient; a hook may replace it."""
-    for hook in list(node.hooks):
-        given = gy if create_graph else new_tensor(np.asarray(gy) if isinstance(gy, np.generic) else gy)
-        answer = hook(given)
-        if answer is not None:
-            if answer.shape != node.shape:
-                raise ShapeError("hook", f"a gradient of shape {node.shape}", str(answer.shape))
-            gy = answer if create_graph else answer._array
+    """Run the hooks of a node on its gradient; a hook may replace it.
+
+    Recording is off for them unless the walk itself is recorded. ``retain_grad`` looks last, at what goes on.
+    """
+    with enable_grad() if create_graph else no_grad():
+        for hook in sorted(node.hooks, key=_looks_last):
+            given = gy if create_graph else new_tensor(np.asarray(gy) if isinstance(gy, np.generic) else gy)
+            answer = hook(given)
+            if answer is not None:
+                _check_answer(node, answer)
+                gy = answer if create_graph else answer._array
     return gy
+
+
+def _looks_last(hook: Any) -> bool:
+    return isinstance(hook, RetainGrad)
+
+
+def _check_answer(node: Any, answer: Any) -> None:
+    """Refuse what a hook returned unless it can stand for the gradient it was given."""
+    if not isinstance(answer, Tensor):
+        raise DtypeError("hook", "a tensor or None", type(answer).__name__, hint="return the new gradient, or nothing")
+    if answer.shape != node.shape:
+        raise ShapeError("hook", f"a gradient of shape {node.shape}", str(answer.shape))
+    if answer._array.dtype != node.dtype:
+        raise DtypeError("hook", f"a gradient of dtype {node.dtype}", str(answer._array.dtype), hint="use .to(g.dtype)")
 
 
 def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
@@ -271,16 +300,18 @@ def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
         grad._cell = [0]
         grad._node = grad._grad = grad._extra = None
     elif before is None:
-        tensor._grad = gy if create_graph else new_tensor(_as_own(gy))
+        tensor._grad = gy.clone() if create_graph else new_tensor(_as_own(gy))
     elif create_graph:
         tensor._grad = before + gy
     elif before._node is None and before._array.flags.writeable:
         before._array += gy
+        wrote(before)
     else:
         tensor._grad = new_tensor(before._array + gy)
     if leaf.after:
-        for hook in leaf.after:
-            hook(tensor)
+        with no_grad():
+            for hook in list(leaf.after):
+                hook(tensor)
 
 
 def _as_own(gy: Any) -> Any:

@@ -40,6 +40,7 @@ class Op:
     promotes: ClassVar[str] = ""  # "" as they come; "join": one common dtype; "float": the same, integers become floats
     view: ClassVar[bool] = False  # the output may share memory with the first input
     differentiable: ClassVar[bool] = True
+    materializes: ClassVar[bool] = True  # an output that nobody used brings zeros to backward, not None
     arguments: ClassVar[tuple[str, ...]] = ()
     fields: ClassVar[tuple[str, ...]] = ()
     _codes: ClassVar[tuple[tuple[str, int], ...]] = ()
@@ -341,9 +342,8 @@ def _save(node: Node, inputs: tuple[Any, ...], xs: Any, out: Any) -> None:
             if isinstance(t, Tensor):
                 cell = t._cell
                 if cell[0] == FOREIGN:  # others may write to this memory unseen: keep the value of now
-                    x = x.copy()
-                else:
-                    cells.append(cell)
+                    x, cell = x.copy(), [0]
+                cells.append(cell)
             saved.append(x)
         elif kind == "s":
             saved.append(xs[i].shape)

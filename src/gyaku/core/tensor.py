@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from gyaku.backend.devices import CPU, device, device_of, move
 from gyaku.backend.dtypes import ALIASES, ALL, dtype, from_numpy_dtype, get_default_dtype, to_dtype
 from gyaku.base.errors import DtypeError, GraphError, ShapeError, UnknownNameError
+from gyaku.core.hooks import RemovableHandle, RetainGrad
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
 
@@ -135,8 +135,11 @@ class Tensor:
                 repr(self.dtype),
                 hint="convert it with .float()",
             )
-        elif requires_grad != (self._node is not None):
-            self._node = Leaf(self) if requires_grad else None
+        elif requires_grad and self._node is None:
+            self._node = (self._extra or {}).pop("leaf", None) or Leaf(self)
+            self._node.shape, self._node.dtype = self._array.shape, self._array.dtype
+        elif not requires_grad and self._node is not None:  # hooks and graphs know the leaf: it comes back when thawed
+            self._meta()["leaf"], self._node = self._node, None
         return self
 
     @property
@@ -158,8 +161,13 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
-        if value is not None and value.shape != self.shape:
-            raise ShapeError("Tensor.grad", f"a gradient of shape {self.shape}", str(value.shape))
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise DtypeError("Tensor.grad", "a tensor or None", type(value).__name__)
+            if value.shape != self.shape:
+                raise ShapeError("Tensor.grad", f"a gradient of shape {self.shape}", str(value.shape))
+            if value._array.dtype != self._array.dtype:
+                raise DtypeError("Tensor.grad", f"a gradient of dtype {self.dtype!r}", repr(value.dtype))
         self._grad = value
 
     def retain_grad(self) -> None:
@@ -168,8 +176,7 @@ class Tensor:
             raise GraphError("retain_grad", "a tensor that requires grad", "one that does not")
         if not self.is_leaf and not self._meta().get("retain"):
             self._meta()["retain"] = True
-            me = weakref.ref(self)
-            self._add_hook(lambda g: _keep_grad(me, g), first=False)
+            self._add_hook(RetainGrad(self))
 
     @property
     def retains_grad(self) -> bool:
@@ -182,7 +189,17 @@ class Tensor:
             raise GraphError("register_hook", "a tensor that requires grad", "one that does not")
         return self._add_hook(hook)
 
-    def _add_hook(self, hook: Callable[..., Any], *, first: bool = True) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(self)`` each time backward has added to the ``.grad`` of this leaf."""
+        if not isinstance(self._node, Leaf):
+            raise GraphError("register_post_accumulate_grad_hook", "a leaf that requires grad", "another tensor")
+        if not callable(hook):
+            raise DtypeError("register_post_accumulate_grad_hook", "a function of the tensor", type(hook).__name__)
+        self._node.after = self._node.after or []
+        self._node.after.append(hook)
+        return RemovableHandle(self._node.after, hook)
+
+    def _add_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         if not callable(hook):
             raise DtypeError("register_hook", "a function of the gradient", type(hook).__name__)
         hooks = self._node.hooks = self._node.hooks or []
@@ -335,24 +352,6 @@ class Parameter(Tensor):
         self.requires_grad_(requires_grad)
 
 
-class RemovableHandle:
-    """What registering a hook returns; ``remove()`` takes the hook away again (also as a context manager)."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self.hooks, self.hook = hooks, hook
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        if self.hook in self.hooks:
-            self.hooks.remove(self.hook)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
 def new_tensor(array: Any, node: Any = None, cell: list[Any] | None = None) -> Tensor:
     """Return a tensor around ``array`` itself (no copy); a view passes the write-time ``cell`` of its base."""
     t = _new(Tensor)
@@ -469,12 +468,6 @@ def _moved(t: Tensor, where: device) -> Tensor:
     from gyaku.core.op import REGISTRY, apply
 
     return apply(REGISTRY["move"](where, t.device), t)  # type: ignore[no-any-return]
-
-
-def _keep_grad(me: Any, g: Tensor) -> None:
-    tensor = me()
-    if tensor is not None:
-        tensor._grad = g
 
 
 def _warn_no_grad(t: Tensor) -> None:
