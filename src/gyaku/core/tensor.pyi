@@ -4,13 +4,13 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import weakref
 from collections.abc import Callable
 from typing import Any
 import numpy as np
 from gyaku.backend.devices import CPU, device, device_of, move
 from gyaku.backend.dtypes import ALIASES, ALL, dtype, from_numpy_dtype, get_default_dtype, to_dtype
 from gyaku.base.errors import DtypeError, GraphError, ShapeError, UnknownNameError
+from gyaku.core.hooks import RemovableHandle, RetainGrad
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Leaf, clock
 from gyaku.ops.sort import Ordered
@@ -1083,19 +1083,6 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any=..., requires_grad: bool=...) -> None:
         ...
-class RemovableHandle:
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        ...
-
-    def remove(self) -> None:
-        ...
-
-    def __enter__(self) -> RemovableHandle:
-        ...
-
-    def __exit__(self, *_: object) -> None:
-        ...
 def new_tensor(array: Any, node: Any=..., cell: list[Any] | None=...) -> Tensor:
     ...
 def shared_array(t: Tensor) -> Any:
@@ -1119,12 +1106,5 @@ def _cast(t: Tensor, kind: dtype) -> Tensor:
     ...
 def _moved(t: Tensor, where: device) -> Tensor:
     ...
-class RetainGrad:
-
-    def __init__(self, tensor: Tensor) -> None:
-        ...
-
-    def __call__(self, g: Tensor) -> None:
-        ...
 def _warn_no_grad(t: Tensor) -> None:
     ...
