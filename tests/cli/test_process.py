@@ -98,7 +98,20 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(tmp_path: Path) -> None:
     assert process.wait(60) == 0 and b"3/3" in seen
 
 
-def test_a_full_disk_is_a_failure_not_bad_input(tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("a file where the folder should be")
-    result = gyaku("train", "moons", "--limit", "60", cwd=tmp_path)
-    assert result.returncode in (1, 2) and b"Traceback" not in result.stderr and result.stderr.count(b"\n") <= 3
+@posix_only
+def test_a_full_disk_is_loud_and_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
+    quick = ("train", "moons", "--limit", "60", "--epochs", "30", "--hidden", "4", "--threads", "1", "--quiet")
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (25000, 25000)); import gyaku.cli as c; c.main()"
+    )
+    command = [sys.executable, "-c", limited, *quick]
+    full = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, timeout=60)
+    assert full.returncode == 1 and b"Traceback" not in full.stderr
+    assert full.stderr.startswith(b"error: write runs/moons/") and len(full.stderr.splitlines()) == 1
+    run = tmp_path / "runs" / "moons"
+    assert not [path.name for path in run.iterdir() if "tmp" in path.name]
+    assert json.loads((run / "run.json").read_text())["status"] == "failed"
+    assert gyaku("train", "--resume", run, "--quiet", cwd=tmp_path).returncode == 0
+    assert gyaku(*quick, "--name", "whole", cwd=tmp_path).returncode == 0
+    for name in ("metrics.jsonl", "model.safetensors"):
+        assert (run / name).read_bytes() == (tmp_path / "runs" / "whole" / name).read_bytes()

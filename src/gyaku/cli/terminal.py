@@ -58,6 +58,7 @@ def tell_error(error: BaseException, lang: str | None) -> int:
     if os.environ.get("GYAKU_DEBUG"):
         tell("".join(traceback.format_exception(error)))
     if isinstance(error, GyakuError):
+        error.context = ""  # a line of Python says nothing to somebody at a prompt
         text = str(error)
     elif isinstance(error, MemoryError):
         text = "not enough memory"
