@@ -50,8 +50,13 @@ class Generator:
 
     def set_state(self, state: dict[str, int]) -> Generator:
         """Continue exactly where ``get_state`` was taken."""
-        self.seed, self.stream, self.counter = (int(state[k]) for k in ("seed", "stream", "counter"))
-        self._bits = None
+        try:
+            seed, stream, counter = (state[k].__index__() for k in ("seed", "stream", "counter"))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ArgumentError("set_state", "what get_state gave (seed, stream, counter)", repr(state)) from error
+        if not (0 <= seed < _WORD and 0 <= stream < _WORD and 0 <= counter < _WORD**4):
+            raise ArgumentError("set_state", "seed, stream and counter from 0 on", repr(state))
+        self.seed, self.stream, self.counter, self._bits = seed, stream, counter, None
         return self
 
     def split(self, key: int | str) -> Generator:

@@ -14,7 +14,7 @@ from gyaku.base.errors import DtypeError, GraphError, GyakuError, ShapeError
 from gyaku.core.hooks import RetainGrad
 from gyaku.core.mode import enable_grad, no_grad, state
 from gyaku.core.node import Leaf, Node, Pick
-from gyaku.core.tensor import Tensor, new_tensor, wrote
+from gyaku.core.tensor import Tensor, new_tensor, write, wrote
 
 _by_age = operator.attrgetter("id")
 _getrefcount = sys.getrefcount
@@ -312,6 +312,15 @@ def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
         with no_grad():
             for hook in list(leaf.after):
                 hook(tensor)
+
+
+def clear_grad(t: Tensor) -> None:
+    """Fill the gradient of ``t`` with zeros: in its own memory, unless that belongs to a graph or cannot be written."""
+    g = t._grad
+    if g is not None and g._node is None and g._array.flags.writeable:
+        write(g, 0)
+    elif g is not None:
+        t._grad = new_tensor(NAMESPACES[type(g._array)].zeros_like(g._array))
 
 
 def _as_own(gy: Any) -> Any:

@@ -8,6 +8,7 @@ inputs and outputs are ever kept, the same backward, read with tensors, is diffe
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype, promote
 from gyaku.backend.namespace import namespace_of, numpy_namespace
-from gyaku.base.errors import DeviceError, DtypeError, GyakuError, ShapeError
+from gyaku.base.errors import ArgumentError, DeviceError, DtypeError, GyakuError, ShapeError
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
 from gyaku.core.tensor import Tensor, new_tensor
@@ -357,10 +358,9 @@ def _save(node: Node, inputs: tuple[Any, ...], xs: Any, out: Any) -> None:
 def _promoted(op: Op, xs: list[Any], inputs: tuple[Any, ...]) -> list[Any] | None:
     """Return the inputs cast to one common type, or None when they are right as they are."""
     arrays = [x for x in xs if hasattr(x, "dtype")]
-    joined = arrays[0].dtype
-    joined_0d = arrays[0].ndim == 0
-    for a in arrays[1:]:
-        joined, joined_0d = promote(joined, a.dtype, a_0d=joined_0d, b_0d=a.ndim == 0), joined_0d and a.ndim == 0
+    parts = [[a.dtype for a in arrays if (a.ndim == 0) is flat] for flat in (False, True)]
+    joined, *flat = [functools.reduce(promote, part) for part in parts if part]
+    joined = promote(joined, flat[0], b_0d=True) if flat else joined
     floats = any(isinstance(x, float) for x in xs)
     if joined.kind != "f" and (floats or op.promotes == "float"):
         joined = get_default_dtype().numpy
@@ -388,6 +388,8 @@ def _explained(op: Op, xs: list[Any], error: Exception) -> Exception:
     if isinstance(error, GyakuError):
         error.context = error.context or context_of_call()
         return error
+    if isinstance(error, OverflowError):
+        return ArgumentError(f"{op.name} (forward)", "numbers within the type", str(error), context=context_of_call())
     if not isinstance(error, (ValueError, IndexError, TypeError)):
         return error
     _reader(op, xs)  # arrays of two devices have a message of their own

@@ -8,11 +8,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gyaku.backend.namespace import namespace_of
 from gyaku.base.errors import GraphError, GyakuError, MissingMethodError, UnknownNameError
+from gyaku.core.backward import clear_grad
 from gyaku.core.mode import state
 from gyaku.core.op import context_of_call
-from gyaku.core.tensor import Parameter, RemovableHandle, Tensor, new_tensor
+from gyaku.core.tensor import Parameter, RemovableHandle, Tensor
 from gyaku.nn.hooks import checked_name, refuse, run_hooked
 from gyaku.nn.state import IncompatibleKeys, collect_state, load_state
 
@@ -323,7 +323,7 @@ class Module:
             if set_to_none or p._grad is None:
                 p._grad = None
             else:
-                p._grad = new_tensor(namespace_of(p._grad._array).zeros_like(p._grad._array))
+                clear_grad(p)
 
     # -- saving ----------------------------------------------------------------------------------------------------
     def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:

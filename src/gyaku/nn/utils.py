@@ -79,6 +79,8 @@ def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 def _norm(g: Any, p: float) -> float:
     if not g.size:
         return 0.0
+    if g.dtype == "float16":  # whose squares soon pass 65504
+        g = g.astype("float32")
     if math.isinf(p):
         return float(abs(g).max())
     return float((g * g).sum()) ** 0.5 if p == 2 else float((abs(g) ** p).sum()) ** (1 / p)

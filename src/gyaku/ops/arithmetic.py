@@ -42,6 +42,8 @@ class Elementwise(Op):
             np.broadcast_shapes(*[a.shape for a in x if hasattr(a, "shape")])
         except ValueError:
             return "shapes that broadcast together"
+        if self.name == "pow":
+            return "exponents of at least 0 among whole numbers"
         return f"numbers of a type that {self.name} takes (here {' and '.join(str(getattr(a, 'dtype', a)) for a in x)})"
 
 

@@ -71,8 +71,11 @@ def randint(
         low, high = 0, low
     if high is None or size is None:
         raise ArgumentError("randint", "randint(high, size) or randint(low, high, size)", "no size")
+    kind = numpy_type(int if dtype is None else dtype)
+    if kind.kind in "iu" and not np.iinfo(kind).min <= low <= high <= np.iinfo(kind).max + 1:
+        raise ArgumentError("randint", f"ends that {kind} can hold", f"low={low}, high={high}")
     values = stream(generator).integers(int(low), int(high), sizes_of("randint", (size,)))
-    return finished(values.astype(numpy_type(int if dtype is None else dtype), copy=False), device, requires_grad)
+    return finished(values.astype(kind, copy=False), device, requires_grad)
 
 
 @public()

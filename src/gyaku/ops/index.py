@@ -172,6 +172,8 @@ def setitem(input: Tensor, key: Any, value: Any) -> None:
                 hint="build the tensor with gyaku.stack, cat or where, or write value.detach()",
             )
         value = move(value._array, input.device)
+    elif value is None or isinstance(value, str):
+        raise DtypeError("index write", "a tensor or numbers", repr(value))
     basic, advanced, arrays = read_key(input, key)
     memory = input
     if basic is not None and arrays:

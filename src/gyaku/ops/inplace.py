@@ -115,6 +115,8 @@ def fill_(input: Tensor, value: Any) -> Tensor:
             raise ArgumentError("fill_", "one number outside the graph", f"a tensor of shape {value.shape}",
                                 context=context_of_call())
         value = value.item()
+    if value is None or isinstance(value, str):
+        raise DtypeError("fill_", "one number", repr(value), context=context_of_call())
     return write(input, value)
 
 

@@ -77,14 +77,17 @@ def _tensors(where: str, tensors: Any) -> list[Tensor]:
 
 @public()
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Return the tensors one after the other along ``dim``; other sizes must agree (an empty (0,) is left out)."""
+    """Return the tensors one after the other along ``dim``; other sizes must agree (an empty (0,) fits anywhere)."""
     xs = _tensors("cat", tensors)
-    xs = [t for t in xs if t._array.shape != (0,)] or xs[:1]
     ndim = max(t._array.ndim for t in xs)
     if min(t._array.ndim for t in xs) == 0:
         raise ShapeError("cat", "tensors with at least one dimension", "()", hint="use gyaku.stack",
                          context=context_of_call())
     axis = axis_of(dim, ndim, "cat")
+    if ndim > 1 and any(t._array.shape == (0,) for t in xs):  # PyTorch's old empty tensor fits anywhere
+        like = next(t._array.shape for t in xs if t._array.ndim == ndim)
+        nothing = (*like[:axis], 0, *like[axis + 1 :])
+        xs = [t.reshape(nothing) if t._array.shape == (0,) else t for t in xs]
     sizes = tuple([t._array.shape[axis] if axis < t._array.ndim else 0 for t in xs])
     return apply(Concatenate(axis, sizes), *xs)
 

@@ -230,6 +230,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     tensor(11.)
     """
     tensors = operands[0] if len(operands) == 1 and isinstance(operands[0], (list, tuple)) else operands
+    if not tensors:
+        raise ArgumentError("einsum", "at least one operand", "none")
     _same_type("einsum", *tensors)
     return apply(Einsum(_explicit(equation, [t.ndim for t in tensors]), len(tensors)), *tensors)
 

@@ -24,6 +24,8 @@ def reduced(xp: Any, loss: Any, reduction: str) -> Any:
     """Return the loss as it is ("none"), its sum, its mean, or its sum over the batch size ("batchmean")."""
     if reduction == "none":
         return loss
+    if loss.dtype == "float16":  # whose sum soon passes 65504
+        return xp.astype(reduced(xp, xp.astype(loss, "float32"), reduction), loss.dtype)
     total = xp.sum(loss)
     if reduction == "sum":
         return total

@@ -65,7 +65,10 @@ class IndexLoss(Op):
         """Return what each sample's weighted loss receives of ``gy``; with a class axis when it is one a sample."""
         if self.reduction == "none":
             return widened(gy, axis)
-        return gy if self.reduction == "sum" else gy / ((size(t) or 1) if a is None else xp.sum(a))
+        if self.reduction == "sum":
+            return gy
+        total = (size(t) or 1) if a is None else xp.sum(a)
+        return gy / (total if a is None else xp.where(total == 0, 1, total))  # nothing counts: NaN, but gradient 0
 
 
 @register

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gyaku.backend.dtypes import int64, to_dtype
-from gyaku.base.errors import DtypeError
+import numpy as np
+
+from gyaku.backend.dtypes import float16, float32, int64, to_dtype
+from gyaku.base.errors import ArgumentError, DtypeError
 from gyaku.core.op import Op, apply1, context_of_call, public, register
 from gyaku.core.tensor import Tensor
 from gyaku.ops.compare import ne
@@ -75,6 +77,8 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Return the mean along ``dim``; every derivative is 1/n. Raises ``DtypeError`` for whole numbers."""
     input = _floating("mean", input, dtype)
+    if isinstance(input, Tensor) and input._array.dtype == np.float16:  # whose sum soon passes 65504
+        return mean(input.to(float32), dim, keepdim).to(float16)
     if dim is None and not keepdim:
         return apply1(_MEAN, input)
     return reduction(Mean, input, dim, keepdim)
@@ -215,6 +219,10 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     The derivative at 0 is 0; at a tie of the largest (p = inf) each gets an equal share.
     """
     input = _floating("norm", input, dtype)
+    if isinstance(p, str) and p != "fro":
+        raise ArgumentError("norm", "p = 'fro' or a number", repr(p), context=context_of_call())
+    if isinstance(input, Tensor) and input._array.dtype == np.float16:  # whose squares soon pass 65504
+        return norm(input.to(float32), p, dim, keepdim).to(float16)
     power = 2.0 if p in ("fro", None) else float(p)
     if math.isinf(power):
         size = input.abs()
@@ -235,6 +243,8 @@ class Logsumexp(Reduction):
     label = "log Σ exp({0})"
 
     def forward(self, xp: Any, x: Any) -> Any:
+        if not count(x.shape, self.axis):  # no largest to subtract: the log of the empty sum
+            return xp.log(xp.sum(x, axis=self.axis, keepdims=self.keepdims))
         top = xp.amax(x, axis=self.axis, keepdims=True)
         top = xp.where(xp.isfinite(top), top, 0)
         y = xp.log(xp.sum(xp.exp(x - top), axis=self.axis, keepdims=True)) + top
@@ -242,7 +252,7 @@ class Logsumexp(Reduction):
 
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         x, y = saved
-        y = xp.where(xp.isfinite(y), y, 0)
+        y = xp.where(y == -math.inf, 0, y)
         return self.expand(xp, gy, x.shape) * xp.exp(x - self.expand(xp, y, x.shape))
 
 

@@ -126,7 +126,10 @@ def arrange(params: Iterable[Tensor], state: dict[Tensor, dict[str, Any]], fills
 
 
 def _parts(params: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Yield runs of small contiguous NumPy parameters of together at most ``BLOCK`` elements, and each other alone."""
+    """Yield runs of small contiguous NumPy parameters of together at most ``BLOCK`` elements, and each other alone.
+
+    Views of one memory never share a run: the second one starts from what the first has written.
+    """
     run: list[Tensor] = []
     total = 0
     for p in params:
@@ -134,7 +137,7 @@ def _parts(params: list[Tensor]) -> Iterator[list[Tensor]]:
         if type(a) is not np.ndarray or not a.flags.c_contiguous or a.size > BLOCK // 2:
             yield [p]
             continue
-        if run and total + a.size > BLOCK:
+        if run and (total + a.size > BLOCK or any(np.may_share_memory(a, q._array) for q in run)):
             yield run
             run, total = [], 0
         run.append(p)

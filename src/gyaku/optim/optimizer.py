@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gyaku.backend.devices import move
-from gyaku.backend.namespace import NAMESPACES
 from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError, UnknownNameError
+from gyaku.core.backward import clear_grad
 from gyaku.core.mode import enable_grad
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.optim.layout import Unit, arrange
@@ -106,7 +106,16 @@ class Optimizer:
                 if set_to_none:
                     p._grad = None
                 elif p._grad is not None:
-                    p._grad = new_tensor(NAMESPACES[type(p._grad._array)].zeros_like(p._grad._array))
+                    clear_grad(p)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        """Copy with the parameters; the arrangement in memory is made anew."""
+        self._dissolve()
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        for name, value in self.__dict__.items():
+            twin.__dict__[name] = copy.deepcopy(value, memo)
+        return twin
 
     # -- the step -------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
