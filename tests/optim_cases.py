@@ -10,7 +10,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from gyaku.core.tensor import Parameter, new_tensor
+
 Steps = Iterator[float]
+SHAPES = [(3, 2), (3,), (2, 3), (), (1, 2, 2)]
+
+
+def parameters(dtype: Any = np.float64, seed: int = 0, shapes: Any = SHAPES) -> list[Parameter]:
+    rng = np.random.default_rng(seed)
+    return [Parameter(new_tensor(np.array(rng.normal(size=s), dtype=dtype))) for s in shapes]
+
+
+def give_gradients(params: list[Parameter], step: int) -> None:
+    rng = np.random.default_rng(1000 + step)
+    for p in params:
+        p.grad = new_tensor(np.array(rng.normal(size=p.shape), dtype=p._array.dtype))
 
 
 @dataclass(frozen=True)
@@ -27,8 +43,9 @@ class OptimCase:
         return "-".join([self.name, *(f"{k}={v}" for k, v in self.options.items())])
 
 
-def sgd(p: float, grads: list[float], lr: float = 1e-3, momentum: float = 0, dampening: float = 0,
-        nesterov: bool = False) -> Steps:
+def sgd(
+    p: float, grads: list[float], lr: float = 1e-3, momentum: float = 0, dampening: float = 0, nesterov: bool = False
+) -> Steps:
     buffer = None
     for g in grads:
         buffer = g if buffer is None else momentum * buffer + (1 - dampening) * g
@@ -37,8 +54,14 @@ def sgd(p: float, grads: list[float], lr: float = 1e-3, momentum: float = 0, dam
         yield p
 
 
-def adagrad(p: float, grads: list[float], lr: float = 1e-2, lr_decay: float = 0, eps: float = 1e-10,
-            initial_accumulator_value: float = 0) -> Steps:
+def adagrad(
+    p: float,
+    grads: list[float],
+    lr: float = 1e-2,
+    lr_decay: float = 0,
+    eps: float = 1e-10,
+    initial_accumulator_value: float = 0,
+) -> Steps:
     h = initial_accumulator_value
     for i, g in enumerate(grads):
         h += g * g
@@ -46,8 +69,15 @@ def adagrad(p: float, grads: list[float], lr: float = 1e-2, lr_decay: float = 0,
         yield p
 
 
-def rmsprop(p: float, grads: list[float], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
-            momentum: float = 0, centered: bool = False) -> Steps:
+def rmsprop(
+    p: float,
+    grads: list[float],
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0,
+    centered: bool = False,
+) -> Steps:
     r = mean = buffer = 0.0
     for g in grads:
         r = alpha * r + (1 - alpha) * g * g
@@ -58,8 +88,15 @@ def rmsprop(p: float, grads: list[float], lr: float = 1e-2, alpha: float = 0.99,
         yield p
 
 
-def adam(p: float, grads: list[float], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-         amsgrad: bool = False, eps_mode: str = "outside") -> Steps:
+def adam(
+    p: float,
+    grads: list[float],
+    lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    amsgrad: bool = False,
+    eps_mode: str = "outside",
+) -> Steps:
     s = r = largest = 0.0
     for t, g in enumerate(grads, 1):
         s = betas[0] * s + (1 - betas[0]) * g
@@ -130,8 +167,9 @@ CASES = [
     OptimCase("Adagrad", {}, adagrad, ("step", "sum")),
     OptimCase("Adagrad", {"lr_decay": 0.1, "initial_accumulator_value": 0.5}, adagrad, ("step", "sum")),
     OptimCase("RMSprop", {}, rmsprop, ("square_avg", "step")),
-    OptimCase("RMSprop", {"centered": True, "momentum": 0.9}, rmsprop,
-              ("grad_avg", "momentum_buffer", "square_avg", "step")),
+    OptimCase(
+        "RMSprop", {"centered": True, "momentum": 0.9}, rmsprop, ("grad_avg", "momentum_buffer", "square_avg", "step")
+    ),
     OptimCase("Adam", {}, adam, _MEANS),
     OptimCase("Adam", {"lr": 0.1, "betas": (0.5, 0.9), "amsgrad": True}, adam, (*_MEANS, "max_exp_avg_sq")),
     OptimCase("Adam", {"eps": 0.1, "eps_mode": "inside"}, adam, _MEANS),

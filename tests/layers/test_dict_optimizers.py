@@ -86,16 +86,28 @@ def test_penalties_fall_on_weights_only() -> None:
 
 
 MISUSES: list[tuple[Any, type[Exception], str]] = [
-    (lambda: SGD().update({"weight": np.ones(2)}, {"weigth": np.ones(2)}), KeyError,
-     "SGD.update: expected a known gradient (weigth), got 'weight'. Hint: did you mean 'weigth'?"),
-    (lambda: SGD().update({"W": np.ones(2)}, {"W": np.ones(3)}), ValueError,
-     "SGD.update: expected the gradient of 'W' of shape (2,), got (3,)."),
-    (lambda: SGD().update({"W": np.array([1, 2])}, {"W": np.ones(2)}), TypeError,
-     "SGD.update: expected floating numbers in 'W', got int64."),
+    (
+        lambda: SGD().update({"weight": np.ones(2)}, {"weigth": np.ones(2)}),
+        KeyError,
+        "SGD.update: expected a known gradient (weigth), got 'weight'. Hint: did you mean 'weigth'?",
+    ),
+    (
+        lambda: SGD().update({"W": np.ones(2)}, {"W": np.ones(3)}),
+        ValueError,
+        "SGD.update: expected the gradient of 'W' of shape (2,), got (3,).",
+    ),
+    (
+        lambda: SGD().update({"W": np.array([1, 2])}, {"W": np.ones(2)}),
+        TypeError,
+        "SGD.update: expected floating numbers in 'W', got int64.",
+    ),
     (lambda: SGD(-0.1), ValueError, "SGD: expected 0 <= lr, got -0.1."),
     (lambda: Adam(float("nan")), ValueError, "Adam: expected 0 <= lr, got nan."),
-    (lambda: Adam(eps_mode="rewriten"), KeyError,
-     "Adam: expected a known eps_mode (inside, outside, rewritten), got 'rewriten'. Hint: did you mean 'rewritten'?"),
+    (
+        lambda: Adam(eps_mode="rewriten"),
+        KeyError,
+        "Adam: expected a known eps_mode (inside, outside, rewritten), got 'rewriten'. Hint: did you mean 'rewritten'?",
+    ),
 ]
 
 

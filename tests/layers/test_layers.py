@@ -32,8 +32,16 @@ def affine(K: int = 3, L: int = 2, dtype: Any = np.float64) -> Affine:
 
 
 def network(dtype: Any = np.float64) -> Network:
-    return Network([affine(3, 4, dtype), BatchNorm(np.ones(4, dtype), np.zeros(4, dtype)), ReLU(),
-                    Dropout(0.25, generator=Generator(1)), affine(4, 3, dtype)], SoftmaxWithLoss())
+    return Network(
+        [
+            affine(3, 4, dtype),
+            BatchNorm(np.ones(4, dtype), np.zeros(4, dtype)),
+            ReLU(),
+            Dropout(0.25, generator=Generator(1)),
+            affine(4, 3, dtype),
+        ],
+        SoftmaxWithLoss(),
+    )
 
 
 def test_layers_keep_the_lecture_s_names() -> None:
@@ -153,53 +161,111 @@ def _backward_first(layer: Any) -> Any:
 
 
 MISUSES: list[tuple[Any, type[Exception], str]] = [
-    (_backward_first(ReLU()), RuntimeError,
-     "ReLU.backward: expected forward to have run, got no forward yet. "
-     "Hint: call forward first; backward needs what it keeps."),
-    (lambda: affine().backward(np.ones((1, 2))), RuntimeError,
-     "Affine.backward: expected forward to have run, got no forward yet. "
-     "Hint: call forward first; backward needs what it keeps."),
-    (lambda: SoftmaxWithLoss().backward(), RuntimeError,
-     "SoftmaxWithLoss.backward: expected forward to have run, got no forward yet. "
-     "Hint: call forward first; backward needs what it keeps."),
-    (lambda: BatchNorm(np.ones(2), np.ones(2)).backward(np.ones((1, 2))), RuntimeError,
-     "BatchNorm.backward: expected forward to have run, got no forward yet. "
-     "Hint: call forward first; backward needs what it keeps."),
-    (lambda: Affine(np.ones((2, 3)), np.ones(2)), ValueError,
-     "Affine: expected W of shape (K, L) and b of shape (L,), got (2, 3) and (2,)."),
+    (
+        _backward_first(ReLU()),
+        RuntimeError,
+        "ReLU.backward: expected forward to have run, got no forward yet. "
+        "Hint: call forward first; backward needs what it keeps.",
+    ),
+    (
+        lambda: affine().backward(np.ones((1, 2))),
+        RuntimeError,
+        "Affine.backward: expected forward to have run, got no forward yet. "
+        "Hint: call forward first; backward needs what it keeps.",
+    ),
+    (
+        lambda: SoftmaxWithLoss().backward(),
+        RuntimeError,
+        "SoftmaxWithLoss.backward: expected forward to have run, got no forward yet. "
+        "Hint: call forward first; backward needs what it keeps.",
+    ),
+    (
+        lambda: BatchNorm(np.ones(2), np.ones(2)).backward(np.ones((1, 2))),
+        RuntimeError,
+        "BatchNorm.backward: expected forward to have run, got no forward yet. "
+        "Hint: call forward first; backward needs what it keeps.",
+    ),
+    (
+        lambda: Affine(np.ones((2, 3)), np.ones(2)),
+        ValueError,
+        "Affine: expected W of shape (K, L) and b of shape (L,), got (2, 3) and (2,).",
+    ),
     (lambda: affine().forward(np.ones((5, 4))), ValueError, "Affine.forward: expected x of shape (N, 3), got (5, 4)."),
-    (lambda: affine(4).forward(np.ones((5, 2, 2))), ValueError,
-     "Affine.forward: expected x of shape (N, 4), got (5, 2, 2). Hint: x.reshape(len(x), -1)."),
+    (
+        lambda: affine(4).forward(np.ones((5, 2, 2))),
+        ValueError,
+        "Affine.forward: expected x of shape (N, 4), got (5, 2, 2). Hint: x.reshape(len(x), -1).",
+    ),
     (lambda: affine().forward(np.array(["a"])), TypeError, "Affine.forward: expected numbers, got <U1."),
-    (lambda: (a := affine(), a.forward(np.ones((5, 3))), a.backward(np.ones((4, 2)))), ValueError,
-     "Affine.backward: expected dout of shape (5, 2), got (4, 2)."),
-    (lambda: RegressionLoss().forward(np.ones((3, 1)), np.ones(3)), ValueError,
-     "RegressionLoss.forward: expected t of shape (3, 1), as the prediction, got (3,). "
-     "Hint: t.reshape(prediction.shape)."),
-    (lambda: SigmoidWithLoss().forward(np.ones(3), np.ones(2)), ValueError,
-     "SigmoidWithLoss.forward: expected t of shape (3,), as the prediction, got (2,)."),
-    (lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.ones((3, 4))), ValueError,
-     "SoftmaxWithLoss.forward: expected x (N, K) with t one-hot (N, K) or class numbers (N,), got (3, 2) and (3, 4)."),
-    (lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0, 2, 1])), ValueError,
-     "SoftmaxWithLoss.forward: expected class numbers 0..1, got 2 in row 1."),
-    (lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0, -1, 1])), ValueError,
-     "SoftmaxWithLoss.forward: expected class numbers 0..1, got -1 in row 1."),
-    (lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0.0, 1.0, 1.0])), TypeError,
-     "SoftmaxWithLoss.forward: expected class numbers (integers), got float64. Hint: t.astype(int)."),
-    (lambda: BatchNorm(np.ones(2), np.ones(3)), ValueError,
-     "BatchNorm: expected gamma and beta of shape (D,), got (2,) and (3,)."),
-    (lambda: BatchNorm(np.ones(2), np.ones(2)).forward(np.ones((4, 3))), ValueError,
-     "BatchNorm.forward: expected x of shape (N, 2), got (4, 3)."),
-    (lambda: BatchNorm(np.ones(2), np.ones(2)).forward(np.ones((4, 2)), train=False), RuntimeError,
-     "BatchNorm.forward: expected running averages for a prediction, got none collected. "
-     "Hint: run forward in training first."),
+    (
+        lambda: (a := affine(), a.forward(np.ones((5, 3))), a.backward(np.ones((4, 2)))),
+        ValueError,
+        "Affine.backward: expected dout of shape (5, 2), got (4, 2).",
+    ),
+    (
+        lambda: RegressionLoss().forward(np.ones((3, 1)), np.ones(3)),
+        ValueError,
+        "RegressionLoss.forward: expected t of shape (3, 1), as the prediction, got (3,). "
+        "Hint: t.reshape(prediction.shape).",
+    ),
+    (
+        lambda: SigmoidWithLoss().forward(np.ones(3), np.ones(2)),
+        ValueError,
+        "SigmoidWithLoss.forward: expected t of shape (3,), as the prediction, got (2,).",
+    ),
+    (
+        lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.ones((3, 4))),
+        ValueError,
+        "SoftmaxWithLoss.forward: expected x (N, K) with t one-hot (N, K) or class numbers (N,), "
+        "got (3, 2) and (3, 4).",
+    ),
+    (
+        lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0, 2, 1])),
+        ValueError,
+        "SoftmaxWithLoss.forward: expected class numbers 0..1, got 2 in row 1.",
+    ),
+    (
+        lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0, -1, 1])),
+        ValueError,
+        "SoftmaxWithLoss.forward: expected class numbers 0..1, got -1 in row 1.",
+    ),
+    (
+        lambda: SoftmaxWithLoss().forward(np.ones((3, 2)), np.array([0.0, 1.0, 1.0])),
+        TypeError,
+        "SoftmaxWithLoss.forward: expected class numbers (integers), got float64. Hint: t.astype(int).",
+    ),
+    (
+        lambda: BatchNorm(np.ones(2), np.ones(3)),
+        ValueError,
+        "BatchNorm: expected gamma and beta of shape (D,), got (2,) and (3,).",
+    ),
+    (
+        lambda: BatchNorm(np.ones(2), np.ones(2)).forward(np.ones((4, 3))),
+        ValueError,
+        "BatchNorm.forward: expected x of shape (N, 2), got (4, 3).",
+    ),
+    (
+        lambda: BatchNorm(np.ones(2), np.ones(2)).forward(np.ones((4, 2)), train=False),
+        RuntimeError,
+        "BatchNorm.forward: expected running averages for a prediction, got none collected. "
+        "Hint: run forward in training first.",
+    ),
     (lambda: Dropout(1.5), ValueError, "Dropout: expected p within 0..1, got 1.5."),
-    (lambda: Network([ReLU]), TypeError,  # type: ignore[list-item]
-     "Network: expected a list of layers, got the class ReLU. Hint: make an instance of it, as in ReLU()."),
-    (lambda: Network([ReLU(), SoftmaxWithLoss()]), TypeError,
-     "Network: expected a list of layers, got SoftmaxWithLoss. Hint: give the loss layer as loss=."),
-    (lambda: Network([ReLU()]).loss(np.ones(2), np.ones(2)), RuntimeError,
-     "Network.loss: expected a loss layer, got none. Hint: Network(layers, SoftmaxWithLoss())."),
+    (
+        lambda: Network([ReLU]),
+        TypeError,  # type: ignore[list-item]
+        "Network: expected a list of layers, got the class ReLU. Hint: make an instance of it, as in ReLU().",
+    ),
+    (
+        lambda: Network([ReLU(), SoftmaxWithLoss()]),
+        TypeError,
+        "Network: expected a list of layers, got SoftmaxWithLoss. Hint: give the loss layer as loss=.",
+    ),
+    (
+        lambda: Network([ReLU()]).loss(np.ones(2), np.ones(2)),
+        RuntimeError,
+        "Network.loss: expected a loss layer, got none. Hint: Network(layers, SoftmaxWithLoss()).",
+    ),
 ]
 
 

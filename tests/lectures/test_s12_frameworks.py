@@ -90,9 +90,14 @@ S0 = textwrap.dedent("""
 
 def run_s0(use_gpu: bool) -> dict[str, Any]:
     """Run S0's script after changing nothing but the name of the package in its import lines."""
-    lines = [line.replace("import torch", "import gyaku as torch", 1) if line.startswith("import torch") and "." not in
-             line else line.replace("torch", "gyaku", 1) if line.startswith(("import torch.", "from torch.")) else line
-             for line in S0.splitlines()]
+    lines = [
+        line.replace("import torch", "import gyaku as torch", 1)
+        if line.startswith("import torch") and "." not in line
+        else line.replace("torch", "gyaku", 1)
+        if line.startswith(("import torch.", "from torch."))
+        else line
+        for line in S0.splitlines()
+    ]
     names: dict[str, Any] = {"USE_GPU": use_gpu, "__name__": "s0"}
     state = gy.get_rng_state()
     try:

@@ -44,8 +44,12 @@ TABLE: list[tuple[str, Any, Any, Any]] = [
     ("identity", nn.Identity(), lambda x: x, lambda x: 1.0),
     ("relu", gy.relu, lambda x: max(0.0, x), lambda x: float(x > 0)),
     ("leaky relu, 0.01 in nn", nn.LeakyReLU(), lambda x: x if x > 0 else 0.01 * x, lambda x: 1.0 if x > 0 else 0.01),
-    ("leaky relu, 0.1 in the lecture", nn.LeakyReLU(0.1), lambda x: x if x > 0 else 0.1 * x,
-     lambda x: 1.0 if x > 0 else 0.1),
+    (
+        "leaky relu, 0.1 in the lecture",
+        nn.LeakyReLU(0.1),
+        lambda x: x if x > 0 else 0.1 * x,
+        lambda x: 1.0 if x > 0 else 0.1,
+    ),
 ]
 POINTS = [-3.0, -0.5, 0.0, 0.25, 4.0]
 
@@ -102,7 +106,8 @@ def test_1_5_any_depth_is_a_composition_and_theta_its_parameters() -> None:
         h = gy.tanh(h @ linear.weight.T + linear.bias)
     np.testing.assert_allclose(net(x).tolist(), h.tolist(), rtol=1e-10)
     assert [tuple(p.shape) for p in net.parameters()] == [
-        shape for k, l in zip(sizes, sizes[1:], strict=False) for shape in ((l, k), (l,))]
+        shape for k, l in zip(sizes, sizes[1:], strict=False) for shape in ((l, k), (l,))
+    ]
 
 
 def regions(width: int, depth: int, seed: int) -> int:

@@ -80,11 +80,14 @@ def test_2_5_hinge_loss_of_the_highest_wrong_class_and_pytorch_s_mean() -> None:
     assert nn.MultiClassHingeLoss()(gy.tensor([[3.0, 2.0, 0.5]]), t).item() == 0.0  # a margin of 1 is enough
 
 
-@pytest.mark.parametrize(("t", "units", "task", "loss"), [
-    (np.array([[0.5], [1.5]], np.float32), 1, "regression", F.mse_loss),
-    (np.array([0, 1]), 1, "binary", lambda y, t: F.binary_cross_entropy_with_logits(y, t.float().unsqueeze(1))),
-    (np.array([0, 2]), 3, "multiclass", F.cross_entropy),
-])
+@pytest.mark.parametrize(
+    ("t", "units", "task", "loss"),
+    [
+        (np.array([[0.5], [1.5]], np.float32), 1, "regression", F.mse_loss),
+        (np.array([0, 1]), 1, "binary", lambda y, t: F.binary_cross_entropy_with_logits(y, t.float().unsqueeze(1))),
+        (np.array([0, 2]), 3, "multiclass", F.cross_entropy),
+    ],
+)
 def test_2_6_output_layer_and_loss_follow_from_the_target(t: Any, units: int, task: str, loss: Any) -> None:
     assert task_of(t, units) == task
     y = gy.tensor(RNG.normal(size=(2, units)).astype(np.float32))
@@ -94,8 +97,10 @@ def test_2_6_output_layer_and_loss_follow_from_the_target(t: Any, units: int, ta
         np.testing.assert_allclose(objective.probabilities(y.numpy()).sum(axis=1), 1.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("last", "units", "hint"), [(nn.Softmax(1), 3, "applies the softmax itself"),
-                                                     (nn.Sigmoid(), 1, "applies the sigmoid itself")])
+@pytest.mark.parametrize(
+    ("last", "units", "hint"),
+    [(nn.Softmax(1), 3, "applies the softmax itself"), (nn.Sigmoid(), 1, "applies the sigmoid itself")],
+)
 def test_2_6_a_wrong_pair_warns(last: Any, units: int, hint: str) -> None:
     model = nn.Sequential(nn.Linear(2, units), last)
     x, t = RNG.normal(size=(12, 2)).astype(np.float32), np.arange(12) % max(units, 2)

@@ -240,8 +240,10 @@ def test_3_8_prints_as_on_the_slide_in_float32() -> None:
     nn.MSELoss()(model(gy.tensor([[3.0]])), gy.tensor([[4.0]])).backward()
     printed = {n: (repr(p.data), repr(p.grad)) for n, p in model.named_parameters()}
     assert printed == {
-        "0.weight": ("tensor([[0.1000]])", "tensor([[-8.2500]])"), "0.bias": ("tensor([0.4000])", "tensor([-2.7500])"),
-        "2.weight": ("tensor([[0.5000]])", "tensor([[-3.8500]])"), "2.bias": ("tensor([0.9000])", "tensor([-5.5000])"),
+        "0.weight": ("tensor([[0.1000]])", "tensor([[-8.2500]])"),
+        "0.bias": ("tensor([0.4000])", "tensor([-2.7500])"),
+        "2.weight": ("tensor([[0.5000]])", "tensor([[-3.8500]])"),
+        "2.bias": ("tensor([0.9000])", "tensor([-5.5000])"),
     }
 
 

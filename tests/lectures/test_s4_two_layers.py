@@ -53,8 +53,12 @@ each_task = pytest.mark.parametrize("task", TASKS)
 def start(data: Arrays, seed: int = 0) -> Arrays:
     rng = np.random.default_rng(seed)
     K, L = data["x"].shape[1], data["t"].shape[1]
-    return {"W1": rng.normal(size=(K, HIDDEN)) / np.sqrt(K), "b1": rng.normal(size=HIDDEN) * 0.1,
-            "W2": rng.normal(size=(HIDDEN, L)) / np.sqrt(HIDDEN), "b2": np.zeros(L)}
+    return {
+        "W1": rng.normal(size=(K, HIDDEN)) / np.sqrt(K),
+        "b1": rng.normal(size=HIDDEN) * 0.1,
+        "W2": rng.normal(size=(HIDDEN, L)) / np.sqrt(HIDDEN),
+        "b2": np.zeros(L),
+    }
 
 
 def batches(n: int, seed: int, size: int = 20) -> Iterator[Any]:
@@ -95,8 +99,9 @@ def score(task: str, Y: Any, t: Any) -> float:
 
 
 def layer_network(task: str, p: Arrays) -> layers.Network:
-    return layers.Network([layers.Affine(p["W1"], p["b1"]), layers.ReLU(), layers.Affine(p["W2"], p["b2"])],
-                          TASKS[task][1]())
+    return layers.Network(
+        [layers.Affine(p["W1"], p["b1"]), layers.ReLU(), layers.Affine(p["W2"], p["b2"])], TASKS[task][1]()
+    )
 
 
 def module(p: Arrays) -> nn.Sequential:
@@ -138,8 +143,10 @@ def train_plain(task: str, data: Arrays, epochs: int) -> tuple[Arrays, list[dict
             grads = plain(task, p, data["x"][i], data["t"][i])[2]
             for name in p:
                 p[name] = p[name] - RATES[task] * grads[name]  # W <- W - λ ∂E/∂W
-        row = {part: score(task, plain(task, p, data[f"x{end}"], data[f"t{end}"])[0], data[f"t{end}"])
-               for part, end in (("train", ""), ("test", "_test"))}
+        row = {
+            part: score(task, plain(task, p, data[f"x{end}"], data[f"t{end}"])[0], data[f"t{end}"])
+            for part, end in (("train", ""), ("test", "_test"))
+        }
         table.append({"epoch": epoch + 1, **row})
     return p, table
 
@@ -162,8 +169,12 @@ def train_modules(task: str, data: Arrays, epochs: int) -> Arrays:
             sgd.zero_grad()
             TASKS[task][2](net(x), t).backward()
             sgd.step()
-    return {"W1": net[0].weight.detach().numpy().T, "b1": net[0].bias.detach().numpy(),
-            "W2": net[2].weight.detach().numpy().T, "b2": net[2].bias.detach().numpy()}
+    return {
+        "W1": net[0].weight.detach().numpy().T,
+        "b1": net[0].bias.detach().numpy(),
+        "W2": net[2].weight.detach().numpy().T,
+        "b2": net[2].bias.detach().numpy(),
+    }
 
 
 @each_task

@@ -42,7 +42,12 @@ class FrozenDropout(Dropout):
 
 
 LAYERS: list[Layer] = [
-    Affine(draw(4, 3), draw(3)), Sigmoid(), Tanh(), ReLU(), LeakyReLU(), FrozenDropout(0.4),
+    Affine(draw(4, 3), draw(3)),
+    Sigmoid(),
+    Tanh(),
+    ReLU(),
+    LeakyReLU(),
+    FrozenDropout(0.4),
     BatchNorm(draw(4), draw(4)),
 ]
 LOSSES: list[tuple[LossLayer, Any]] = [
@@ -95,8 +100,17 @@ def test_5_1_regression_loss_is_half_per_sample() -> None:
 
 
 def network() -> Network:
-    return Network([Affine(draw(4, 5), draw(5)), BatchNorm(np.ones(5), np.zeros(5)), Sigmoid(),
-                    Affine(draw(5, 6), draw(6)), ReLU(), Affine(draw(6, 3), draw(3))], SoftmaxWithLoss())
+    return Network(
+        [
+            Affine(draw(4, 5), draw(5)),
+            BatchNorm(np.ones(5), np.zeros(5)),
+            Sigmoid(),
+            Affine(draw(5, 6), draw(6)),
+            ReLU(),
+            Affine(draw(6, 3), draw(3)),
+        ],
+        SoftmaxWithLoss(),
+    )
 
 
 def test_5_2_forward_runs_the_list_and_backward_runs_it_reversed() -> None:

@@ -110,8 +110,9 @@ def test_6_3_nesterov_adagrad_and_rmsprop_by_hand() -> None:
         assert params["x"][0] == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize(("mode", "x10"), [("outside", -4.059411586), ("inside", -4.059411576),
-                                           ("rewritten", -4.059421156)])
+@pytest.mark.parametrize(
+    ("mode", "x10"), [("outside", -4.059411586), ("inside", -4.059411576), ("rewritten", -4.059421156)]
+)
 def test_6_4_three_places_of_epsilon_in_adam(mode: str, x10: float) -> None:
     path = walk(lambda p: Adam(p, lr=0.3, eps=1e-8, eps_mode=mode), bowl, [-7.0, 2.0], 10)
     assert path[10][0] == pytest.approx(x10, abs=1e-9)
@@ -136,14 +137,26 @@ def test_6_5_gradient_descent_against_momentum() -> None:
 
 
 CONTOURS = {
-    "SGD": (lambda p: SGD(p, lr=0.95), layers.SGD(0.95),
-            [("-6.335", "-1.8"), ("-2.57978689", "0.69735688"), ("-0.35039300", "0.08478232")]),
-    "Momentum": (lambda p: SGD(p, lr=0.1, momentum=0.9), layers.Momentum(0.1, 0.9),
-                 [("-6.93", "1.6"), ("-4.34755379", "0.00879974"), ("0.89641386", "0.08808560")]),
-    "AdaGrad": (lambda p: Adagrad(p, lr=1.5, eps=1e-10), layers.AdaGrad(1.5, 1e-10),
-                [("-5.5", "0.5"), ("-1.48938520", "4.3377770e-6"), ("-0.12016225", "2.4863841e-17")]),
-    "Adam": (lambda p: Adam(p, lr=0.3), layers.Adam(0.3),
-             [("-6.7", "1.7"), ("-4.05941159", "-0.49184704"), ("0.13601462", "0.31824539")]),
+    "SGD": (
+        lambda p: SGD(p, lr=0.95),
+        layers.SGD(0.95),
+        [("-6.335", "-1.8"), ("-2.57978689", "0.69735688"), ("-0.35039300", "0.08478232")],
+    ),
+    "Momentum": (
+        lambda p: SGD(p, lr=0.1, momentum=0.9),
+        layers.Momentum(0.1, 0.9),
+        [("-6.93", "1.6"), ("-4.34755379", "0.00879974"), ("0.89641386", "0.08808560")],
+    ),
+    "AdaGrad": (
+        lambda p: Adagrad(p, lr=1.5, eps=1e-10),
+        layers.AdaGrad(1.5, 1e-10),
+        [("-5.5", "0.5"), ("-1.48938520", "4.3377770e-6"), ("-0.12016225", "2.4863841e-17")],
+    ),
+    "Adam": (
+        lambda p: Adam(p, lr=0.3),
+        layers.Adam(0.3),
+        [("-6.7", "1.7"), ("-4.05941159", "-0.49184704"), ("0.13601462", "0.31824539")],
+    ),
 }
 
 

@@ -78,8 +78,10 @@ def test_8_4_a_batch_of_one_gives_beta_and_says_why() -> None:
         y = bn.forward(np.array([[7.0, -3.0]]))
     np.testing.assert_array_equal(y, [[0.5, -1.0]])
     np.testing.assert_array_equal(bn.running_mean, collected)
-    assert str(caught[0].message) == ("BatchNorm (training): expected a batch of 2 or more, got 1, which is its own "
-                                      "mean, so Y = beta. Hint: predict with train=False.")
+    assert str(caught[0].message) == (
+        "BatchNorm (training): expected a batch of 2 or more, got 1, which is its own "
+        "mean, so Y = beta. Hint: predict with train=False."
+    )
     assert (bn.forward(np.array([[7.0, -3.0]]), train=False) != y).all()
 
 

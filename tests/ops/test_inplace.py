@@ -19,11 +19,17 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys("logical_and logical_or logical_xor".split(), (gy.tensor([1.0, 0.0, 2.0]),)),
     **dict.fromkeys("bitwise_and bitwise_or bitwise_xor".split(), (3,)),
     **dict.fromkeys("cumsum cumprod".split(), (0,)),
-    "lerp": (gy.ones(3), 0.5), "addcmul": (gy.ones(3), gy.ones(3)), "addcdiv": (gy.ones(3), gy.ones(3)),
+    "lerp": (gy.ones(3), 0.5),
+    "addcmul": (gy.ones(3), gy.ones(3)),
+    "addcdiv": (gy.ones(3), gy.ones(3)),
     "masked_fill": (gy.tensor([True, False, True]), 7.0),
 }
 FORMS = sorted(
-    name[:-1] for name in METHODS if name.endswith("_") and not name.startswith("__") and name[:-1] in FUNCTIONS
+    name[:-1]
+    for name in METHODS
+    if name.endswith("_")
+    and not name.startswith("__")
+    and name[:-1] in FUNCTIONS
     and FUNCTIONS[name[:-1]].__module__ not in ("gyaku.ops.index", "gyaku.ops.draw")
 )
 
@@ -36,8 +42,13 @@ def message(call: Callable[[], Any]) -> str:
 
 @pytest.mark.parametrize("name", FORMS)
 def test_each_form_writes_what_its_function_returns(name: str) -> None:
-    start = np.array([[5, 6], [1, 2]]) if name.startswith("bitwise") else np.outer([1, 0.5], VALUES) if name in (
-        "tril", "triu") else VALUES
+    start = (
+        np.array([[5, 6], [1, 2]])
+        if name.startswith("bitwise")
+        else np.outer([1, 0.5], VALUES)
+        if name in ("tril", "triu")
+        else VALUES
+    )
     x = gy.tensor(start)
     memory = x._array
     expected = FUNCTIONS[name](gy.tensor(start), *ARGUMENTS.get(name, ()))
@@ -46,11 +57,20 @@ def test_each_form_writes_what_its_function_returns(name: str) -> None:
     np.testing.assert_array_equal(memory, expected._array.astype(memory.dtype))
 
 
-@pytest.mark.parametrize(("symbol", "expected"), [
-    (lambda x: x.__iadd__(1), [3, 5]), (lambda x: x.__isub__(1), [1, 3]), (lambda x: x.__imul__(3), [6, 12]),
-    (lambda x: x.__ifloordiv__(3), [0, 1]), (lambda x: x.__imod__(3), [2, 1]), (lambda x: x.__ipow__(2), [4, 16]),
-    (lambda x: x.__iand__(6), [2, 4]), (lambda x: x.__ior__(1), [3, 5]), (lambda x: x.__ixor__(6), [4, 2]),
-])
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        (lambda x: x.__iadd__(1), [3, 5]),
+        (lambda x: x.__isub__(1), [1, 3]),
+        (lambda x: x.__imul__(3), [6, 12]),
+        (lambda x: x.__ifloordiv__(3), [0, 1]),
+        (lambda x: x.__imod__(3), [2, 1]),
+        (lambda x: x.__ipow__(2), [4, 16]),
+        (lambda x: x.__iand__(6), [2, 4]),
+        (lambda x: x.__ior__(1), [3, 5]),
+        (lambda x: x.__ixor__(6), [4, 2]),
+    ],
+)
 def test_operators_write_in_place(symbol: Callable[[Any], Any], expected: list[int]) -> None:
     x = gy.tensor([2, 4])
     view = x[:]
@@ -73,7 +93,8 @@ def test_a_leaf_is_refused_while_recording_and_written_without() -> None:
     w = gy.tensor([1.0, 2.0], requires_grad=True)
     assert message(lambda: w.__iadd__(1)) == (
         "add_: expected a tensor outside the graph, got a leaf that requires grad. Hint: write under gyaku.no_grad(), "
-        "or make a new tensor (x = x + 1).")
+        "or make a new tensor (x = x + 1)."
+    )
     with gy.no_grad():
         w += 1
     assert w.tolist() == [2.0, 3.0] and w.requires_grad and w.is_leaf
@@ -86,10 +107,15 @@ def test_an_operand_in_the_graph_is_refused_because_its_gradient_would_be_lost()
     assert x.tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("write", [
-    lambda x: x.add_(1), lambda x: x.detach().zero_(), lambda x: x.data.view(2, 1).mul_(2),
-    lambda x: x.split(1)[0].fill_(9),
-])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: x.add_(1),
+        lambda x: x.detach().zero_(),
+        lambda x: x.data.view(2, 1).mul_(2),
+        lambda x: x.split(1)[0].fill_(9),
+    ],
+)
 def test_a_write_after_recording_is_noticed(write: Callable[[Any], Any]) -> None:
     x = gy.tensor([1.0, 2.0], requires_grad=True)
     y = (x * x).sum()
@@ -101,11 +127,14 @@ def test_a_write_after_recording_is_noticed(write: Callable[[Any], Any]) -> None
 def test_results_that_do_not_fit_are_refused() -> None:
     assert message(lambda: gy.tensor([1, 2]).div_(2)) == (
         "div_: expected a result that fits into gyaku.int64, got gyaku.float32. "
-        "Hint: convert the tensor first, as in x = x.float().")
+        "Hint: convert the tensor first, as in x = x.float()."
+    )
     assert message(lambda: gy.zeros(2).add_(gy.zeros(3, 2))) == (
-        "add_: expected a result of its own shape (2,), got (3, 2).")
+        "add_: expected a result of its own shape (2,), got (3, 2)."
+    )
     assert message(lambda: gy.zeros(2).copy_(gy.zeros(3))) == (
-        "copy_: expected a source that broadcasts to (2,), got (3,).")
+        "copy_: expected a source that broadcasts to (2,), got (3,)."
+    )
     assert message(lambda: gy.zeros(2).expand(3, 2).add_(1)).startswith("in-place write: expected memory of its own")
     assert message(lambda: gy.tensor([1]).normal_()) == "normal_: expected a floating tensor, got gyaku.int64."
 

@@ -34,21 +34,34 @@ def one_cycle(e: int) -> float:
 Factor = Callable[[int], float]
 TABLE: list[tuple[str, Callable[[Optimizer], Any], Factor]] = [
     ("StepLR", lambda o: schedules.StepLR(o, 7, 0.5), lambda e: 0.5 ** (e // 7)),
-    ("MultiStepLR", lambda o: schedules.MultiStepLR(o, [9, 5, 5, 60], 0.5),
-     lambda e: 0.5 ** sum(e >= m for m in (5, 5, 9, 60))),
+    (
+        "MultiStepLR",
+        lambda o: schedules.MultiStepLR(o, [9, 5, 5, 60], 0.5),
+        lambda e: 0.5 ** sum(e >= m for m in (5, 5, 9, 60)),
+    ),
     ("ConstantLR", lambda o: schedules.ConstantLR(o, 0.25, 20), lambda e: 0.25 if e < 20 else 1.0),
     ("LinearLR", lambda o: schedules.LinearLR(o, 0.1, 0.9, 30), lambda e: 0.1 + 0.8 * min(e, 30) / 30),
     ("LinearLR to zero", lambda o: schedules.LinearLR(o, 1.0, 0.0, 30), lambda e: 1 - min(e, 30) / 30),
     ("ExponentialLR", lambda o: schedules.ExponentialLR(o, 0.95), lambda e: 0.95**e),
     ("CosineAnnealingLR", lambda o: schedules.CosineAnnealingLR(o, 30), lambda e: half_cosine(e / 30)),
-    ("CosineAnnealingWarmRestarts", lambda o: schedules.CosineAnnealingWarmRestarts(o, 10),
-     lambda e: half_cosine((e % 10) / 10)),
-    ("CosineAnnealingWarmRestarts T_mult", lambda o: schedules.CosineAnnealingWarmRestarts(o, 20, 2),
-     lambda e: half_cosine(e / 20 if e < 20 else (e - 20) / 40 if e < 60 else (e - 60) / 80)),
+    (
+        "CosineAnnealingWarmRestarts",
+        lambda o: schedules.CosineAnnealingWarmRestarts(o, 10),
+        lambda e: half_cosine((e % 10) / 10),
+    ),
+    (
+        "CosineAnnealingWarmRestarts T_mult",
+        lambda o: schedules.CosineAnnealingWarmRestarts(o, 20, 2),
+        lambda e: half_cosine(e / 20 if e < 20 else (e - 20) / 40 if e < 60 else (e - 60) / 80),
+    ),
     ("LambdaLR", lambda o: schedules.LambdaLR(o, lambda e: 1 / (1 + e)), lambda e: 1 / (1 + e)),
-    ("SequentialLR", lambda o: schedules.SequentialLR(
-        o, [schedules.LinearLR(o, 0.1, 1.0, 10), schedules.CosineAnnealingLR(o, 50)], [10]),
-     lambda e: 0.1 + 0.09 * e if e < 10 else half_cosine((e - 10) / 50)),
+    (
+        "SequentialLR",
+        lambda o: schedules.SequentialLR(
+            o, [schedules.LinearLR(o, 0.1, 1.0, 10), schedules.CosineAnnealingLR(o, 50)], [10]
+        ),
+        lambda e: 0.1 + 0.09 * e if e < 10 else half_cosine((e - 10) / 50),
+    ),
 ]
 
 
@@ -93,8 +106,9 @@ def test_one_cycle_with_momentum() -> None:
 
 def test_one_cycle_cycles_the_first_beta_of_adam_in_three_phases() -> None:
     o = optimizer(Adam)
-    schedule = schedules.OneCycleLR(o, [1.0, 2.0], epochs=10, steps_per_epoch=10, pct_start=0.4,
-                                    anneal_strategy="linear", three_phase=True)
+    schedule = schedules.OneCycleLR(
+        o, [1.0, 2.0], epochs=10, steps_per_epoch=10, pct_start=0.4, anneal_strategy="linear", three_phase=True
+    )
     seen = []
     for _ in range(100):
         seen.append((o.param_groups[1]["lr"], o.param_groups[0]["betas"]))
@@ -157,22 +171,46 @@ MISUSES: list[tuple[Any, type[Exception], str]] = [
     (lambda: schedules.StepLR(Parameter(), 3), TypeError, "StepLR: expected an optimizer, got Parameter."),  # type: ignore[arg-type]
     (lambda: schedules.StepLR(optimizer(), 0), ValueError, "StepLR: expected step_size, a whole number >= 1, got 0."),
     (lambda: schedules.LinearLR(optimizer(), 0.0), ValueError, "LinearLR: expected 0 < start_factor <= 1, got 0.0."),
-    (lambda: schedules.OneCycleLR(optimizer(), 0.1), ValueError,
-     "OneCycleLR: expected total_steps, or epochs and steps_per_epoch, got neither."),
-    (lambda: schedules.OneCycleLR(optimizer(), [0.1], 10), ValueError,
-     "lr_scheduler: expected max_lr for each of 2 groups, got 1 values."),
-    (lambda: schedules.OneCycleLR(optimizer(Adagrad), 0.1, 10), ValueError,
-     "OneCycleLR: expected an optimizer with momentum or betas, got Adagrad. Hint: pass cycle_momentum=False."),
-    (lambda: schedules.OneCycleLR(optimizer(), 0.1, 10, anneal_strategy="cosine"), AttributeError,
-     "OneCycleLR: expected a known anneal_strategy (cos, linear), got 'cosine'. Hint: did you mean 'cos'?"),
-    (lambda: schedules.ReduceLROnPlateau(optimizer(), mode="minn"), AttributeError,
-     "ReduceLROnPlateau: expected a known mode (max, min), got 'minn'. Hint: did you mean 'min'?"),
-    (lambda: schedules.ReduceLROnPlateau(optimizer(), factor=1.0), ValueError,
-     "ReduceLROnPlateau: expected 0 <= factor < 1, got 1.0."),
-    (lambda: schedules.SequentialLR(o := optimizer(), [schedules.StepLR(o, 1)], [3]), ValueError,
-     "SequentialLR: expected one milestone fewer than schedules, got 1 schedules and 1 milestones."),
-    (lambda: schedules.SequentialLR(optimizer(), [schedules.StepLR(optimizer(), 1)], []), ValueError,
-     "SequentialLR: expected schedules of this optimizer that step without a metric, got StepLR."),
+    (
+        lambda: schedules.OneCycleLR(optimizer(), 0.1),
+        ValueError,
+        "OneCycleLR: expected total_steps, or epochs and steps_per_epoch, got neither.",
+    ),
+    (
+        lambda: schedules.OneCycleLR(optimizer(), [0.1], 10),
+        ValueError,
+        "lr_scheduler: expected max_lr for each of 2 groups, got 1 values.",
+    ),
+    (
+        lambda: schedules.OneCycleLR(optimizer(Adagrad), 0.1, 10),
+        ValueError,
+        "OneCycleLR: expected an optimizer with momentum or betas, got Adagrad. Hint: pass cycle_momentum=False.",
+    ),
+    (
+        lambda: schedules.OneCycleLR(optimizer(), 0.1, 10, anneal_strategy="cosine"),
+        AttributeError,
+        "OneCycleLR: expected a known anneal_strategy (cos, linear), got 'cosine'. Hint: did you mean 'cos'?",
+    ),
+    (
+        lambda: schedules.ReduceLROnPlateau(optimizer(), mode="minn"),
+        AttributeError,
+        "ReduceLROnPlateau: expected a known mode (max, min), got 'minn'. Hint: did you mean 'min'?",
+    ),
+    (
+        lambda: schedules.ReduceLROnPlateau(optimizer(), factor=1.0),
+        ValueError,
+        "ReduceLROnPlateau: expected 0 <= factor < 1, got 1.0.",
+    ),
+    (
+        lambda: schedules.SequentialLR(o := optimizer(), [schedules.StepLR(o, 1)], [3]),
+        ValueError,
+        "SequentialLR: expected one milestone fewer than schedules, got 1 schedules and 1 milestones.",
+    ),
+    (
+        lambda: schedules.SequentialLR(optimizer(), [schedules.StepLR(optimizer(), 1)], []),
+        ValueError,
+        "SequentialLR: expected schedules of this optimizer that step without a metric, got StepLR.",
+    ),
 ]
 
 

@@ -173,6 +173,7 @@ def test_collate_fn_gets_the_samples() -> None:
 def test_without_batches_samples_come_alone() -> None:
     loader = DataLoader(Squares(3), batch_size=None)
     assert list(loader) == [(0.0, 0), (1.0, 1), (4.0, 2)] and len(loader) == 3
+
     class Arrays(Squares):
         def __getitem__(self, i: int) -> Any:
             return {"x": np.ones(2), "i": i}
@@ -245,36 +246,70 @@ def test_a_subclass_that_indexes_its_own_way_is_asked_sample_by_sample() -> None
 
 
 MISUSES: list[tuple[Any, type[Exception], str]] = [
-    (lambda: TensorDataset(gy.zeros(3), gy.zeros(4)), ValueError,
-     "TensorDataset: expected tensors of one length, got (3,), (4,)."),
-    (lambda: TensorDataset(np.zeros(3)), TypeError,
-     "TensorDataset: expected tensors, got ndarray. Hint: gyaku.as_tensor(...)."),
-    (lambda: DataLoader(numbered(), 0), ValueError,
-     "DataLoader: expected batch_size, a whole number >= 1, got 0."),
-    (lambda: DataLoader(numbered(), 2.5), ValueError,
-     "DataLoader: expected batch_size, a whole number >= 1, got 2.5."),
-    (lambda: DataLoader(numbered(), num_workers=-1), ValueError,
-     "DataLoader: expected num_workers, a whole number >= 0, got -1."),
-    (lambda: DataLoader(numbered(), shuffle=True, sampler=[1]), ValueError,
-     "DataLoader: expected either shuffle or sampler, got both."),
-    (lambda: DataLoader(Stream(), shuffle=True), ValueError,
-     "DataLoader: expected no shuffle and no sampler with an IterableDataset, got one. "
-     "Hint: shuffle inside its __iter__."),
-    (lambda: DataLoader(3), TypeError,
-     "DataLoader: expected a data set with __getitem__ and __len__, or an IterableDataset, got int. "
-     "Hint: TensorDataset(x, t)."),
-    (lambda: DataLoader(numbered(), 2, batch_sampler=[[1]]), ValueError,
-     "DataLoader: expected batch_sampler alone, got also batch_size, shuffle, sampler or drop_last."),
-    (lambda: DataLoader(numbered(), None, drop_last=True), ValueError,
-     "DataLoader: expected drop_last only with a batch_size, got batch_size=None."),
-    (lambda: WeightedRandomSampler([1.0, -1.0], 1), ValueError,
-     "WeightedRandomSampler: expected a list of weights, each finite and >= 0, got [1.0, -1.0]."),
-    (lambda: WeightedRandomSampler([1.0, 0.0], 2, replacement=False), ValueError,
-     "WeightedRandomSampler: expected at least 2 weights above 0, got 1."),
-    (lambda: ConcatDataset([Stream()]), TypeError,
-     "ConcatDataset: expected data sets with numbered samples, got an IterableDataset."),
-    (lambda: default_collate([gy.zeros(2), gy.zeros(3)]), ValueError,
-     "default_collate: expected samples of one shape, got (2,) and (3,). Hint: pass collate_fn= to pad them."),
+    (
+        lambda: TensorDataset(gy.zeros(3), gy.zeros(4)),
+        ValueError,
+        "TensorDataset: expected tensors of one length, got (3,), (4,).",
+    ),
+    (
+        lambda: TensorDataset(np.zeros(3)),
+        TypeError,
+        "TensorDataset: expected tensors, got ndarray. Hint: gyaku.as_tensor(...).",
+    ),
+    (lambda: DataLoader(numbered(), 0), ValueError, "DataLoader: expected batch_size, a whole number >= 1, got 0."),
+    (lambda: DataLoader(numbered(), 2.5), ValueError, "DataLoader: expected batch_size, a whole number >= 1, got 2.5."),
+    (
+        lambda: DataLoader(numbered(), num_workers=-1),
+        ValueError,
+        "DataLoader: expected num_workers, a whole number >= 0, got -1.",
+    ),
+    (
+        lambda: DataLoader(numbered(), shuffle=True, sampler=[1]),
+        ValueError,
+        "DataLoader: expected either shuffle or sampler, got both.",
+    ),
+    (
+        lambda: DataLoader(Stream(), shuffle=True),
+        ValueError,
+        "DataLoader: expected no shuffle and no sampler with an IterableDataset, got one. "
+        "Hint: shuffle inside its __iter__.",
+    ),
+    (
+        lambda: DataLoader(3),
+        TypeError,
+        "DataLoader: expected a data set with __getitem__ and __len__, or an IterableDataset, got int. "
+        "Hint: TensorDataset(x, t).",
+    ),
+    (
+        lambda: DataLoader(numbered(), 2, batch_sampler=[[1]]),
+        ValueError,
+        "DataLoader: expected batch_sampler alone, got also batch_size, shuffle, sampler or drop_last.",
+    ),
+    (
+        lambda: DataLoader(numbered(), None, drop_last=True),
+        ValueError,
+        "DataLoader: expected drop_last only with a batch_size, got batch_size=None.",
+    ),
+    (
+        lambda: WeightedRandomSampler([1.0, -1.0], 1),
+        ValueError,
+        "WeightedRandomSampler: expected a list of weights, each finite and >= 0, got [1.0, -1.0].",
+    ),
+    (
+        lambda: WeightedRandomSampler([1.0, 0.0], 2, replacement=False),
+        ValueError,
+        "WeightedRandomSampler: expected at least 2 weights above 0, got 1.",
+    ),
+    (
+        lambda: ConcatDataset([Stream()]),
+        TypeError,
+        "ConcatDataset: expected data sets with numbered samples, got an IterableDataset.",
+    ),
+    (
+        lambda: default_collate([gy.zeros(2), gy.zeros(3)]),
+        ValueError,
+        "default_collate: expected samples of one shape, got (2,) and (3,). Hint: pass collate_fn= to pad them.",
+    ),
 ]
 
 

@@ -22,6 +22,23 @@ from gyaku.layers.network import Network
 from gyaku.layers.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSProp
 
 __all__ = [
-    "SGD", "AdaGrad", "Adam", "Affine", "BatchNorm", "Dropout", "Layer", "LeakyReLU", "LossLayer", "Momentum",
-    "Nesterov", "Network", "RMSProp", "ReLU", "RegressionLoss", "Sigmoid", "SigmoidWithLoss", "SoftmaxWithLoss", "Tanh",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "Affine",
+    "BatchNorm",
+    "Dropout",
+    "Layer",
+    "LeakyReLU",
+    "LossLayer",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "RMSProp",
+    "ReLU",
+    "RegressionLoss",
+    "Sigmoid",
+    "SigmoidWithLoss",
+    "SoftmaxWithLoss",
+    "Tanh",
 ]

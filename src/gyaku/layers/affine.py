@@ -38,8 +38,12 @@ class Affine(Layer):
         K = self.W.shape[0]
         if self.x.ndim not in (1, 2) or self.x.shape[-1] != K:
             fits = self.x.ndim > 2 and self.x[0].size == K
-            raise ShapeError("Affine.forward", f"x of shape (N, {K})", str(self.x.shape),
-                             hint="x.reshape(len(x), -1)" if fits else "")
+            raise ShapeError(
+                "Affine.forward",
+                f"x of shape (N, {K})",
+                str(self.x.shape),
+                hint="x.reshape(len(x), -1)" if fits else "",
+            )
         return self._run(_LINEAR, self.x, self.W.T, self.b)
 
     def backward(self, dout: Array) -> Array:
@@ -100,8 +104,12 @@ class BatchNorm(Layer):
 
     def _predict(self) -> Array:
         if self.running_mean is None:
-            raise GraphError("BatchNorm.forward", "running averages for a prediction", "none collected",
-                             hint="run forward in training first")
+            raise GraphError(
+                "BatchNorm.forward",
+                "running averages for a prediction",
+                "none collected",
+                hint="run forward in training first",
+            )
         op = BatchNormFixed(self.eps)
         return self._run(op, self.x, self.gamma, self.beta, self.running_mean, self.running_var)
 
@@ -116,8 +124,12 @@ class BatchNorm(Layer):
     def _say_why(self) -> None:
         if not self._warned:
             self._warned = True
-            warnings.warn("BatchNorm (training): expected a batch of 2 or more, got 1, which is its own mean, so Y = "
-                          "beta. Hint: predict with train=False.", UserWarning, stacklevel=3)
+            warnings.warn(
+                "BatchNorm (training): expected a batch of 2 or more, got 1, which is its own mean, so Y = "
+                "beta. Hint: predict with train=False.",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 class Dropout(Layer):

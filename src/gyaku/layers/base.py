@@ -50,8 +50,12 @@ class Layer:
     def _back(self, gy: Any, *needs: bool) -> Any:
         """Return what the rule of the last ``_run`` gives for ``gy``."""
         if self._call is None:
-            raise GraphError(f"{type(self).__name__}.backward", "forward to have run", "no forward yet",
-                             hint="call forward first; backward needs what it keeps")
+            raise GraphError(
+                f"{type(self).__name__}.backward",
+                "forward to have run",
+                "no forward yet",
+                hint="call forward first; backward needs what it keeps",
+            )
         op, kept, shape = self._call
         first = gy[0] if isinstance(gy, tuple) else gy
         if np.shape(first) != shape:

@@ -53,8 +53,11 @@ class SoftmaxWithLoss(LossLayer):
         x = floats("SoftmaxWithLoss.forward", x)
         self.t = np.asarray(t) if isinstance(t, (list, tuple, int)) else t
         if x.ndim != 2 or self.t.shape not in (x.shape, x.shape[:1]):
-            raise ShapeError("SoftmaxWithLoss.forward", "x (N, K) with t one-hot (N, K) or class numbers (N,)",
-                             f"{x.shape} and {self.t.shape}")
+            raise ShapeError(
+                "SoftmaxWithLoss.forward",
+                "x (N, K) with t one-hot (N, K) or class numbers (N,)",
+                f"{x.shape} and {self.t.shape}",
+            )
         self.y = self._run(Softmax(1), x)
         if self.t.ndim == 2:
             return float(self._run(CrossEntropyProbabilities("mean", 0.0), x, self.t.astype(x.dtype), None))
@@ -67,8 +70,12 @@ class SoftmaxWithLoss(LossLayer):
 
 def _same_shape(name: str, x: Array, t: Array) -> None:
     if x.shape != t.shape:
-        raise ShapeError(f"{name}.forward", f"t of shape {x.shape}, as the prediction", str(t.shape),
-                         hint="t.reshape(prediction.shape)" if x.size == t.size else "")
+        raise ShapeError(
+            f"{name}.forward",
+            f"t of shape {x.shape}, as the prediction",
+            str(t.shape),
+            hint="t.reshape(prediction.shape)" if x.size == t.size else "",
+        )
 
 
 def _class_numbers(t: Any, K: int) -> Any:

@@ -24,11 +24,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer], loss: LossLayer | None = None) -> None:
         for layer in layers:
-            if not isinstance(layer, Layer) or isinstance(layer, LossLayer):
-                got = type(layer).__name__ if not isinstance(layer, type) else f"the class {layer.__name__}"
-                raise DtypeError("Network", "a list of layers", got,
-                                 hint="give the loss layer as loss=" if isinstance(layer, LossLayer) else
-                                      "make an instance of it, as in ReLU()" if isinstance(layer, type) else "")
+            _check_layer(layer)
         self.layers, self.last = list(layers), loss
         self._names: list[tuple[str, Layer, str]] = []
         counts: dict[type, int] = {}
@@ -88,3 +84,16 @@ class Network:
         if self.last is None:
             raise GraphError("Network.loss", "a loss layer", "none", hint="Network(layers, SoftmaxWithLoss())")
         return self.last
+
+
+def _check_layer(layer: object) -> None:
+    """Refuse what cannot stand in the list: a loss layer, a class in place of an instance, anything else."""
+    if isinstance(layer, LossLayer):
+        got, hint = type(layer).__name__, "give the loss layer as loss="
+    elif isinstance(layer, type):
+        got, hint = f"the class {layer.__name__}", "make an instance of it, as in ReLU()"
+    elif isinstance(layer, Layer):
+        return
+    else:
+        got, hint = type(layer).__name__, ""
+    raise DtypeError("Network", "a list of layers", got, hint=hint)

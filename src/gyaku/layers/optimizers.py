@@ -36,8 +36,15 @@ class Updater:
             g = self._checked(key, p, grads)
             before = self.state.get(key) or {**dict.fromkeys(self.slots, np.zeros_like(p)), "step": 0}
             weight = np.ndim(p) >= 2
-            hyper = {"maximize": False, "weight_decay": 0, "l1_proximal": 0, "lr": float(self.lr), **self.hyper,
-                     "l2": self.l2 if weight else 0.0, "l1": self.l1 if weight else 0.0}
+            hyper = {
+                "maximize": False,
+                "weight_decay": 0,
+                "l1_proximal": 0,
+                "lr": float(self.lr),
+                **self.hyper,
+                "l2": self.l2 if weight else 0.0,
+                "l1": self.l1 if weight else 0.0,
+            }
             moved, self.state[key] = rules.advance(type(self).rule, namespace_of(p), p, g, before, hyper)
             if isinstance(p, (float, np.floating)):
                 params[key] = moved
@@ -110,8 +117,9 @@ class RMSProp(Updater):
     rule = staticmethod(rules.rmsprop)
     slots = ("square_avg",)
 
-    def __init__(self, lr: float = 0.01, decay_rate: float = 0.99, eps: float = 1e-7, *, l2: float = 0.0,
-                 l1: float = 0.0) -> None:
+    def __init__(
+        self, lr: float = 0.01, decay_rate: float = 0.99, eps: float = 1e-7, *, l2: float = 0.0, l1: float = 0.0
+    ) -> None:
         super().__init__(lr, l2=l2, l1=l1, alpha=decay_rate, eps=eps, momentum=0, centered=False)
 
     @property
@@ -126,8 +134,17 @@ class Adam(Updater):
     rule = staticmethod(rules.adam)
     slots = ("exp_avg", "exp_avg_sq")
 
-    def __init__(self, lr: float = 0.001, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, *,
-                 eps_mode: str = "outside", l2: float = 0.0, l1: float = 0.0) -> None:
+    def __init__(
+        self,
+        lr: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        *,
+        eps_mode: str = "outside",
+        l2: float = 0.0,
+        l1: float = 0.0,
+    ) -> None:
         if eps_mode not in ("outside", "inside", "rewritten"):
             raise UnknownNameError("Adam", eps_mode, ("outside", "inside", "rewritten"), what="eps_mode")
         super().__init__(lr, l2=l2, l1=l1, betas=(beta1, beta2), eps=eps, eps_mode=eps_mode, amsgrad=False)

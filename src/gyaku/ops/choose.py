@@ -27,8 +27,10 @@ class Maximum(Elementwise):
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         a, b = saved
         half = xp.where(a == b, gy * 0.5, 0)
-        return (half + xp.where(a > b, gy, 0) if needs[0] else None,
-                half + xp.where(a < b, gy, 0) if needs[1] else None)
+        return (
+            half + xp.where(a > b, gy, 0) if needs[0] else None,
+            half + xp.where(a < b, gy, 0) if needs[1] else None,
+        )
 
 
 @register
@@ -44,8 +46,10 @@ class Minimum(Elementwise):
     def backward(self, xp: Any, saved: Any, gy: Any, needs: Any) -> Any:
         a, b = saved
         half = xp.where(a == b, gy * 0.5, 0)
-        return (half + xp.where(a < b, gy, 0) if needs[0] else None,
-                half + xp.where(a > b, gy, 0) if needs[1] else None)
+        return (
+            half + xp.where(a < b, gy, 0) if needs[0] else None,
+            half + xp.where(a > b, gy, 0) if needs[1] else None,
+        )
 
 
 _MAXIMUM, _MINIMUM = Maximum(), Minimum()
@@ -149,8 +153,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """
     if not isinstance(condition, Tensor) or condition._array.dtype.kind not in "bu":
         got = repr(condition.dtype) if isinstance(condition, Tensor) else type(condition).__name__
-        raise DtypeError("where", "a condition of truth values", got, hint="compare, as in x > 0",
-                         context=context_of_call())
+        raise DtypeError(
+            "where", "a condition of truth values", got, hint="compare, as in x > 0", context=context_of_call()
+        )
     if input is None and other is None:
         return tuple(new_tensor(i) for i in condition._array.nonzero())
     return apply(_WHERE, condition, *joined(input, other))
@@ -192,8 +197,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Return ``input`` with ``value`` where ``mask`` holds (broadcast); the gradient there is 0."""
     value = operand(value, input)
     if isinstance(value, Tensor) and value.ndim:
-        raise DtypeError("masked_fill", "one number as value", f"a tensor of shape {value.shape}",
-                         hint="use gyaku.where", context=context_of_call())
+        raise DtypeError(
+            "masked_fill",
+            "one number as value",
+            f"a tensor of shape {value.shape}",
+            hint="use gyaku.where",
+            context=context_of_call(),
+        )
     if not isinstance(value, Tensor):
         value = Tensor(value)
     return where(mask, _as_type(value, input._array.dtype), input)

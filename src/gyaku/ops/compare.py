@@ -254,8 +254,13 @@ def _bitwise(op: Op, *inputs: Any) -> Tensor:
     for x in inputs:
         if isinstance(x, float) or (isinstance(x, Tensor) and x._array.dtype.kind == "f"):
             got = repr(x.dtype) if isinstance(x, Tensor) else repr(x)
-            raise DtypeError(op.name, "whole numbers or truth values", got,
-                             hint="compare first, as in (x > 0) & (y > 0)", context=context_of_call())
+            raise DtypeError(
+                op.name,
+                "whole numbers or truth values",
+                got,
+                hint="compare first, as in (x > 0) & (y > 0)",
+                context=context_of_call(),
+            )
     return apply(op, *inputs)
 
 

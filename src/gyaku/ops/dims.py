@@ -62,8 +62,9 @@ def reduction(cls: type[Op], x: Tensor, dim: Any, *static: Any) -> Any:
 def ndim_of(x: Any, where: str) -> int:
     """Return the number of dimensions of a tensor; anything else is refused with ``DtypeError``."""
     if not isinstance(x, Tensor):
-        raise DtypeError(where, "a tensor", type(x).__name__, hint="wrap it: gyaku.tensor(...)",
-                         context=context_of_call())
+        raise DtypeError(
+            where, "a tensor", type(x).__name__, hint="wrap it: gyaku.tensor(...)", context=context_of_call()
+        )
     return int(x._array.ndim)
 
 

@@ -176,8 +176,9 @@ def _extreme(name: str, input: Tensor, dim: Any, keepdim: bool) -> Any:
     whole, along, pairwise = _EXTREMES[name]
     if dim is None:
         if keepdim:
-            raise ArgumentError(name, "keepdim together with dim", "keepdim alone", hint=f"use gyaku.a{name}",
-                                context=context_of_call())
+            raise ArgumentError(
+                name, "keepdim together with dim", "keepdim alone", hint=f"use gyaku.a{name}", context=context_of_call()
+            )
         return reduction(whole, input, None, False)
     if isinstance(dim, Tensor) and (dim.ndim or dim._array.dtype.kind == "f"):
         return pairwise(input, dim)

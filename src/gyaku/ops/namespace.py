@@ -59,7 +59,6 @@ for _name in (
     _constant(_name)
 
 
-
 @translated
 def sum_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Return the sum along ``axis``; all of them for None, none for ()."""

@@ -51,8 +51,13 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     result: Tensor = apply(Reshape(sizes_of(shape, "view")), input)
     x, y = input._array, result._array
     if type(x) is np.ndarray and x.size and not np.may_share_memory(x, y):
-        raise ShapeError("view", "memory that can be seen in that shape", "elements that lie too far apart",
-                         hint="use .reshape(...)", context=context_of_call())
+        raise ShapeError(
+            "view",
+            "memory that can be seen in that shape",
+            "elements that lie too far apart",
+            hint="use .reshape(...)",
+            context=context_of_call(),
+        )
     return result
 
 
@@ -74,8 +79,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     ndim, shape = ndim_of(input, "flatten"), input._array.shape
     first, last = axis_of(start_dim, ndim, "flatten"), axis_of(end_dim, ndim, "flatten")
     if first > last:
-        raise ArgumentError("flatten", "start_dim not after end_dim", f"{start_dim} and {end_dim}",
-                            context=context_of_call())
+        raise ArgumentError(
+            "flatten", "start_dim not after end_dim", f"{start_dim} and {end_dim}", context=context_of_call()
+        )
     return apply(Reshape((*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])), input)
 
 
@@ -157,8 +163,13 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def t(input: Tensor) -> Tensor:
     """Return the transpose of a matrix; with fewer dimensions the tensor itself."""
     if ndim_of(input, "t") > 2:
-        raise ShapeError("t", "a tensor with at most 2 dimensions", str(input.shape),
-                         hint="use .mT or .transpose(0, 1)", context=context_of_call())
+        raise ShapeError(
+            "t",
+            "a tensor with at most 2 dimensions",
+            str(input.shape),
+            hint="use .mT or .transpose(0, 1)",
+            context=context_of_call(),
+        )
     return input if input._array.ndim < 2 else _swapped("t", input, 0, 1)
 
 
@@ -184,8 +195,12 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     ndim = ndim_of(input, "movedim")
     come, go = ([axis_of(d, ndim, "movedim") for d in sizes_of((s,), "movedim")] for s in (source, destination))
     if len(come) != len(go) or len(set(come)) != len(come) or len(set(go)) != len(go):
-        raise ArgumentError("movedim", "as many places as dimensions, each once", f"{source} and {destination}",
-                            context=context_of_call())
+        raise ArgumentError(
+            "movedim",
+            "as many places as dimensions, each once",
+            f"{source} and {destination}",
+            context=context_of_call(),
+        )
     axes = [a for a in range(ndim) if a not in come]
     for place, axis in sorted(zip(go, come)):
         axes.insert(place, axis)

@@ -29,8 +29,12 @@ class LRScheduler:
             if last_epoch == -1:
                 group.setdefault("initial_lr", float(group["lr"]))
             elif "initial_lr" not in group:
-                raise ArgumentError(type(self).__name__, f"'initial_lr' in group {i} to go on from epoch {last_epoch}",
-                                    "none", hint="load the optimizer's state_dict first")
+                raise ArgumentError(
+                    type(self).__name__,
+                    f"'initial_lr' in group {i} to go on from epoch {last_epoch}",
+                    "none",
+                    hint="load the optimizer's state_dict first",
+                )
         self.base_lrs: Rates = [group["initial_lr"] for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._begin()
@@ -121,9 +125,7 @@ class MultiStepLR(_Multiplying):
 class ConstantLR(_Multiplying):
     """Multiplies the rate by ``factor`` until epoch ``total_iters``."""
 
-    def __init__(
-        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         self.factor, self.total_iters = _fraction("ConstantLR", "factor", factor), total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -135,8 +137,14 @@ class ConstantLR(_Multiplying):
 class LinearLR(_Multiplying):
     """Takes the factor on the rate linearly from ``start_factor`` to ``end_factor`` over ``total_iters`` epochs."""
 
-    def __init__(self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0,
-                 total_iters: int = 5, last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
         self.start_factor = _fraction("LinearLR", "start_factor", start_factor)
         self.end_factor = _fraction("LinearLR", "end_factor", end_factor, zero=True)
         self.total_iters = total_iters
@@ -220,12 +228,23 @@ class OneCycleLR(LRScheduler):
     ``three_phase`` falls back to the start first and then to the end.
     """
 
-    def __init__(self, optimizer: Optimizer, max_lr: float | Sequence[float], total_steps: int | None = None,
-                 epochs: int | None = None, steps_per_epoch: int | None = None, pct_start: float = 0.3,
-                 anneal_strategy: str = "cos", cycle_momentum: bool = True,
-                 base_momentum: float | Sequence[float] = 0.85, max_momentum: float | Sequence[float] = 0.95,
-                 div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False,
-                 last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
         groups = _checked("OneCycleLR", optimizer).param_groups
         if total_steps is None and (epochs is None or steps_per_epoch is None):
             raise ArgumentError("OneCycleLR", "total_steps, or epochs and steps_per_epoch", "neither")
@@ -234,8 +253,12 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise UnknownNameError("OneCycleLR", anneal_strategy, ("cos", "linear"), what="anneal_strategy")
         if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
-            raise ArgumentError("OneCycleLR", "an optimizer with momentum or betas", type(optimizer).__name__,
-                                hint="pass cycle_momentum=False")
+            raise ArgumentError(
+                "OneCycleLR",
+                "an optimizer with momentum or betas",
+                type(optimizer).__name__,
+                hint="pass cycle_momentum=False",
+            )
         self.anneal_strategy, self.cycle_momentum = anneal_strategy, cycle_momentum
         first = _fraction("OneCycleLR", "pct_start", pct_start, zero=True) * self.total_steps - 1
         self.ends = [first, 2 * first, self.total_steps - 1] if three_phase else [first, self.total_steps - 1]
@@ -254,8 +277,12 @@ class OneCycleLR(LRScheduler):
     def get_lr(self) -> Rates:
         """Return the rates of this step, and set the momentum that belongs to it."""
         if self.last_epoch > self.total_steps:
-            raise ArgumentError("OneCycleLR.step", f"at most {self.total_steps} steps", str(self.last_epoch),
-                                hint="give the true total_steps")
+            raise ArgumentError(
+                "OneCycleLR.step",
+                f"at most {self.total_steps} steps",
+                str(self.last_epoch),
+                hint="give the true total_steps",
+            )
         phase = next((i for i, end in enumerate(self.ends) if self.last_epoch <= end), len(self.ends) - 1)
         begin = self.ends[phase - 1] if phase else 0.0
         share = (self.last_epoch - begin) / (self.ends[phase] - begin)
@@ -279,8 +306,12 @@ class OneCycleLR(LRScheduler):
 class LambdaLR(LRScheduler):
     """Sets the rate to the initial one times ``lr_lambda(epoch)`` (one function, or one per group)."""
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
-                 last_epoch: int = -1) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Callable[[int], float] | Sequence[Callable[[int], float]],
+        last_epoch: int = -1,
+    ) -> None:
         groups = _checked("LambdaLR", optimizer).param_groups
         self.lr_lambdas = _per_group("lr_lambda", lr_lambda, groups)
         super().__init__(optimizer, last_epoch)
@@ -298,12 +329,16 @@ class SequentialLR(LRScheduler):
     ) -> None:
         self.optimizer = _checked("SequentialLR", optimizer)
         if not schedulers or len(milestones) != len(schedulers) - 1:
-            raise ArgumentError("SequentialLR", "one milestone fewer than schedules",
-                                f"{len(schedulers)} schedules and {len(milestones)} milestones")
+            raise ArgumentError(
+                "SequentialLR",
+                "one milestone fewer than schedules",
+                f"{len(schedulers)} schedules and {len(milestones)} milestones",
+            )
         for s in schedulers:
             if isinstance(s, ReduceLROnPlateau) or s.optimizer is not optimizer:
-                raise ArgumentError("SequentialLR", "schedules of this optimizer that step without a metric",
-                                    type(s).__name__)
+                raise ArgumentError(
+                    "SequentialLR", "schedules of this optimizer that step without a metric", type(s).__name__
+                )
         self._schedulers, self._milestones = list(schedulers), list(milestones)
         self.last_epoch = last_epoch + 1
         for s in self._schedulers:
@@ -343,9 +378,18 @@ class ReduceLROnPlateau(LRScheduler):
     epochs count no bad ones. A change of at most ``eps`` is left out. Call ``step(metric)``.
     """
 
-    def __init__(self, optimizer: Optimizer, mode: str = "min", factor: float = 0.1, patience: int = 10,
-                 threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0,
-                 min_lr: float | Sequence[float] = 0, eps: float = 1e-8) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0,
+        eps: float = 1e-8,
+    ) -> None:
         self.optimizer = _checked("ReduceLROnPlateau", optimizer)
         for what, given, known in (("mode", mode, ("min", "max")), ("threshold_mode", threshold_mode, ("rel", "abs"))):
             if given not in known:

@@ -169,8 +169,13 @@ class SequentialSampler(_DrawnSampler):
 class RandomSampler(_DrawnSampler):
     """A permutation (or as many as ``num_samples`` needs), or ``num_samples`` draws with replacement."""
 
-    def __init__(self, data_source: Any, replacement: bool = False, num_samples: int | None = None,
-                 generator: Generator | None = None) -> None:
+    def __init__(
+        self,
+        data_source: Any,
+        replacement: bool = False,
+        num_samples: int | None = None,
+        generator: Generator | None = None,
+    ) -> None:
         self.n, self.replacement, self.generator = len(data_source), replacement, generator
         self.num_samples = self.n if num_samples is None else _at_least("RandomSampler", "num_samples", num_samples, 1)
 
@@ -202,8 +207,9 @@ class WeightedRandomSampler(_DrawnSampler):
     Without replacement: the smallest of exponential times E_i / w_i (Efraimidis and Spirakis 2006).
     """
 
-    def __init__(self, weights: Any, num_samples: int, replacement: bool = True,
-                 generator: Generator | None = None) -> None:
+    def __init__(
+        self, weights: Any, num_samples: int, replacement: bool = True, generator: Generator | None = None
+    ) -> None:
         array = weights._array if isinstance(weights, Tensor) else np.asarray(weights)
         self.weights = array.astype(np.float64)
         if self.weights.ndim != 1 or not (np.isfinite(self.weights) & (self.weights >= 0)).all():
@@ -262,8 +268,12 @@ def default_collate(batch: Sequence[Any]) -> Any:
         return type(first)(*(default_collate(part) for part in zip(*batch, strict=True)))
     if isinstance(first, (tuple, list)):
         return type(first)(default_collate(part) for part in zip(*batch, strict=True))
-    raise DtypeError("default_collate", "tensors, arrays, numbers, text, dictionaries or tuples", type(first).__name__,
-                     hint="pass collate_fn=")
+    raise DtypeError(
+        "default_collate",
+        "tensors, arrays, numbers, text, dictionaries or tuples",
+        type(first).__name__,
+        hint="pass collate_fn=",
+    )
 
 
 def default_convert(sample: Any) -> Any:
@@ -285,18 +295,32 @@ class DataLoader:
     ``IterableDataset`` is always read in the calling thread. PyTorch's other options are accepted without meaning here.
     """
 
-    def __init__(self, dataset: Any, batch_size: int | None = 1, shuffle: bool | None = None,
-                 sampler: Iterable[int] | None = None, batch_sampler: Iterable[Sequence[int]] | None = None,
-                 num_workers: int = 0, collate_fn: Callable[[list[Any]], Any] | None = None, pin_memory: bool = False,
-                 drop_last: bool = False, timeout: float = 0, worker_init_fn: Any = None,
-                 multiprocessing_context: Any = None, generator: Generator | None = None, *,
-                 prefetch_factor: int | None = None, persistent_workers: bool = False,
-                 pin_memory_device: str = "") -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[Sequence[int]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list[Any]], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+    ) -> None:
         self.dataset, self.drop_last, self.generator = dataset, drop_last, generator
         self.batch_size = None if batch_size is None else _at_least("DataLoader", "batch_size", batch_size, 1)
         self.num_workers = _at_least("DataLoader", "num_workers", num_workers, 0)
-        self.prefetch_factor = 2 if prefetch_factor is None else _at_least("DataLoader", "prefetch_factor",
-                                                                            prefetch_factor, 1)
+        self.prefetch_factor = (
+            2 if prefetch_factor is None else _at_least("DataLoader", "prefetch_factor", prefetch_factor, 1)
+        )
         self.collate_fn, self._iterable = collate_fn, isinstance(dataset, IterableDataset)
         _check_loader(dataset, self._iterable, batch_size, shuffle, sampler, batch_sampler, drop_last)
         if self._iterable:
@@ -386,18 +410,28 @@ def _ahead(fetch: Callable[[Any], Any], jobs: Iterator[Any], workers: int, prefe
 def _check_shapes(batch: Sequence[Any]) -> None:
     for b in batch:
         if b.shape != batch[0].shape:
-            raise ShapeError("default_collate", "samples of one shape", f"{tuple(batch[0].shape)} and {tuple(b.shape)}",
-                             hint="pass collate_fn= to pad them")
+            raise ShapeError(
+                "default_collate",
+                "samples of one shape",
+                f"{tuple(batch[0].shape)} and {tuple(b.shape)}",
+                hint="pass collate_fn= to pad them",
+            )
 
 
-def _check_loader(dataset: Any, iterable: bool, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any,
-                  drop_last: bool) -> None:
+def _check_loader(
+    dataset: Any, iterable: bool, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: bool
+) -> None:
     if not iterable and not (hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")):
-        raise DtypeError("DataLoader", "a data set with __getitem__ and __len__, or an IterableDataset",
-                         type(dataset).__name__, hint="TensorDataset(x, t)")
+        raise DtypeError(
+            "DataLoader",
+            "a data set with __getitem__ and __len__, or an IterableDataset",
+            type(dataset).__name__,
+            hint="TensorDataset(x, t)",
+        )
     if iterable and (shuffle or sampler is not None or batch_sampler is not None):
-        raise ArgumentError("DataLoader", "no shuffle and no sampler with an IterableDataset", "one",
-                            hint="shuffle inside its __iter__")
+        raise ArgumentError(
+            "DataLoader", "no shuffle and no sampler with an IterableDataset", "one", hint="shuffle inside its __iter__"
+        )
     if shuffle and sampler is not None:
         raise ArgumentError("DataLoader", "either shuffle or sampler", "both")
     if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
