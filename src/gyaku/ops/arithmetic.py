@@ -340,8 +340,13 @@ def pow(input: Any, exponent: Any) -> Tensor:
         if exponent == -1 and kind == "f":
             return apply1(_RECIPROCAL, input)
         if kind != "f" and type(exponent) is int and exponent < 0:
-            raise ArgumentError("pow", "an exponent of at least 0 for whole numbers", str(exponent),
-                                hint="convert the base with .float()", context=context_of_call())
+            raise ArgumentError(
+                "pow",
+                "an exponent of at least 0 for whole numbers",
+                str(exponent),
+                hint="convert the base with .float()",
+                context=context_of_call(),
+            )
     return apply(_POW, *operands(input, exponent))
 
 

@@ -29,19 +29,27 @@ def put(where: str, t: Tensor, value: Tensor) -> Tensor:
     """Write a computed ``value`` into ``t``, unless it has another shape or a higher kind of number; return ``t``."""
     x, y = t._array, value._array
     if x.shape != y.shape:
-        raise ShapeError(where, f"a result of its own shape {x.shape}", str(y.shape),
-                         context=context_of_call())
+        raise ShapeError(where, f"a result of its own shape {x.shape}", str(y.shape), context=context_of_call())
     if _RANK[y.dtype.kind] > _RANK[x.dtype.kind]:
-        raise DtypeError(where, f"a result that fits into {t.dtype!r}", repr(value.dtype),
-                         hint="convert the tensor first, as in x = x.float()", context=context_of_call())
+        raise DtypeError(
+            where,
+            f"a result that fits into {t.dtype!r}",
+            repr(value.dtype),
+            hint="convert the tensor first, as in x = x.float()",
+            context=context_of_call(),
+        )
     return write(t, y)
 
 
 def _overwrite(where: str, function: Callable[..., Any], t: Tensor, args: Any, kwargs: Any) -> Tensor:
     if any(_in_graph(a) for a in (*args, *kwargs.values())):
-        raise GraphError(where, "operands outside the graph, because their gradient would be lost",
-                         "one that requires grad", hint="make a new tensor (x = x + y)",
-                         context=context_of_call())
+        raise GraphError(
+            where,
+            "operands outside the graph, because their gradient would be lost",
+            "one that requires grad",
+            hint="make a new tensor (x = x + y)",
+            context=context_of_call(),
+        )
     with no_grad():
         value = function(t, *args, **kwargs)
     return put(where, t, value)
@@ -82,9 +90,13 @@ def _augmented(symbol: str, name: str) -> None:
         if (_in_graph(self) and not self.is_leaf) or (not _in_graph(self) and _in_graph(other)):
             return function(self, other)
         if _in_graph(self):
-            raise GraphError(where, "a tensor outside the graph", "a leaf that requires grad",
-                             hint="write under gyaku.no_grad(), or make a new tensor (x = x + 1)",
-                             context=context_of_call())
+            raise GraphError(
+                where,
+                "a tensor outside the graph",
+                "a leaf that requires grad",
+                hint="write under gyaku.no_grad(), or make a new tensor (x = x + 1)",
+                context=context_of_call(),
+            )
         return _overwrite(where, function, self, (other,), {})
 
     method.__name__ = method.__qualname__ = symbol
@@ -93,8 +105,15 @@ def _augmented(symbol: str, name: str) -> None:
 
 
 for _symbol, _name in {
-    "__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
-    "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or",
+    "__iadd__": "add",
+    "__isub__": "sub",
+    "__imul__": "mul",
+    "__itruediv__": "div",
+    "__ifloordiv__": "floor_divide",
+    "__imod__": "remainder",
+    "__ipow__": "pow",
+    "__iand__": "bitwise_and",
+    "__ior__": "bitwise_or",
     "__ixor__": "bitwise_xor",
 }.items():
     _augmented(_symbol, _name)
@@ -112,8 +131,9 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     """Set every element to one number and return the tensor."""
     if isinstance(value, Tensor):
         if value.ndim or _in_graph(value):
-            raise ArgumentError("fill_", "one number outside the graph", f"a tensor of shape {value.shape}",
-                                context=context_of_call())
+            raise ArgumentError(
+                "fill_", "one number outside the graph", f"a tensor of shape {value.shape}", context=context_of_call()
+            )
         value = value.item()
     if value is None or isinstance(value, str):
         raise DtypeError("fill_", "one number", repr(value), context=context_of_call())
@@ -126,16 +146,21 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     if not isinstance(src, Tensor):
         raise DtypeError("copy_", "a tensor", type(src).__name__, context=context_of_call())
     if _in_graph(src):
-        raise GraphError("copy_", "a source outside the graph, because its gradient would be lost",
-                         "one that requires grad", hint="use src.detach(), or src.clone() for a copy in the graph",
-                         context=context_of_call())
+        raise GraphError(
+            "copy_",
+            "a source outside the graph, because its gradient would be lost",
+            "one that requires grad",
+            hint="use src.detach(), or src.clone() for a copy in the graph",
+            context=context_of_call(),
+        )
     try:
         return write(input, src.detach().to(input.device)._array)
     except ValueError as error:
         if isinstance(error, (GraphError, ShapeError)):
             raise
-        raise ShapeError("copy_", f"a source that broadcasts to {input.shape}", str(src.shape),
-                         context=context_of_call()) from error
+        raise ShapeError(
+            "copy_", f"a source that broadcasts to {input.shape}", str(src.shape), context=context_of_call()
+        ) from error
 
 
 @public("detach_", top=False)

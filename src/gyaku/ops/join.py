@@ -81,8 +81,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     xs = _tensors("cat", tensors)
     ndim = max(t._array.ndim for t in xs)
     if min(t._array.ndim for t in xs) == 0:
-        raise ShapeError("cat", "tensors with at least one dimension", "()", hint="use gyaku.stack",
-                         context=context_of_call())
+        raise ShapeError(
+            "cat", "tensors with at least one dimension", "()", hint="use gyaku.stack", context=context_of_call()
+        )
     axis = axis_of(dim, ndim, "cat")
     if ndim > 1 and any(t._array.shape == (0,) for t in xs):  # PyTorch's old empty tensor fits anywhere
         like = next(t._array.shape for t in xs if t._array.ndim == ndim)
@@ -191,8 +192,9 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     n = input._array.shape[axis]
     first = start + n if start < 0 else start
     if not (0 <= first <= n and 0 <= length <= n - first):
-        raise PositionError("narrow", f"a range inside 0..{n}", f"start {start} and length {length}",
-                            context=context_of_call())
+        raise PositionError(
+            "narrow", f"a range inside 0..{n}", f"start {start} and length {length}", context=context_of_call()
+        )
     return input[_part(axis, first, first + length)]
 
 

@@ -88,8 +88,9 @@ def _floating(where: str, input: Tensor, dtype: Any = None) -> Tensor:
     if dtype is not None:
         input = input.to(to_dtype(dtype))
     if isinstance(input, Tensor) and input._array.dtype.kind != "f":
-        raise DtypeError(where, "a floating tensor", repr(input.dtype), hint="convert it with .float()",
-                         context=context_of_call())
+        raise DtypeError(
+            where, "a floating tensor", repr(input.dtype), hint="convert it with .float()", context=context_of_call()
+        )
     return input
 
 

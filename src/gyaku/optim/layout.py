@@ -30,8 +30,14 @@ class Unit:
 
     __slots__ = ("params", "states", "arrays", "targets", "slots", "counters", "blocks", "xp", "is_weight")
 
-    def __init__(self, params: list[Tensor], states: list[dict[str, Any]], fills: dict[str, float],
-                 counters: dict[str, float], is_weight: bool) -> None:
+    def __init__(
+        self,
+        params: list[Tensor],
+        states: list[dict[str, Any]],
+        fills: dict[str, float],
+        counters: dict[str, float],
+        is_weight: bool,
+    ) -> None:
         self.params, self.states, self.is_weight = params, states, is_weight
         self.arrays = [p._array for p in params]
         self.xp = NAMESPACES[type(self.arrays[0])]
@@ -63,8 +69,12 @@ class Unit:
         if before is None:
             return self.xp.full(a.shape, fill, dtype=a.dtype)
         if before.shape != a.shape:
-            raise ShapeError("optimizer.step", f"a parameter of shape {before.shape}, as its state {name!r} has",
-                             str(a.shape), hint="make a new optimizer after changing the shape of a parameter")
+            raise ShapeError(
+                "optimizer.step",
+                f"a parameter of shape {before.shape}, as its state {name!r} has",
+                str(a.shape),
+                hint="make a new optimizer after changing the shape of a parameter",
+            )
         own = move(before._array, self.params[i].device)  # the parameter may have moved, or changed its type
         own = own if own.dtype == a.dtype else own.astype(a.dtype)
         return np.ascontiguousarray(own) if type(a) is np.ndarray and a.ndim else own
@@ -101,8 +111,12 @@ class Unit:
 def _line(a: Any) -> Any:
     """Return a one-dimensional view of a C-contiguous NumPy array, other arrays as they are."""
     if not getattr(a.flags, "writeable", True):
-        raise GraphError("optimizer.step", "a parameter with memory of its own", "a read-only or expanded view",
-                         hint="make the parameter from .clone()")
+        raise GraphError(
+            "optimizer.step",
+            "a parameter with memory of its own",
+            "a read-only or expanded view",
+            hint="make the parameter from .clone()",
+        )
     return a.reshape(-1) if type(a) is np.ndarray and a.flags.c_contiguous else a
 
 
@@ -111,8 +125,13 @@ def _joined(arrays: list[Any]) -> Any:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=None)
 
 
-def arrange(params: Iterable[Tensor], state: dict[Tensor, dict[str, Any]], fills: dict[str, float],
-            counters: dict[str, float], apart: bool) -> list[Unit]:
+def arrange(
+    params: Iterable[Tensor],
+    state: dict[Tensor, dict[str, Any]],
+    fills: dict[str, float],
+    counters: dict[str, float],
+    apart: bool,
+) -> list[Unit]:
     """Arrange parameters into units of one kind: type, counters and, when ``apart``, weights (2 or more dimensions)."""
     kinds: dict[Any, list[Tensor]] = {}
     counts: dict[Any, dict[str, float]] = {}
@@ -121,8 +140,11 @@ def arrange(params: Iterable[Tensor], state: dict[Tensor, dict[str, Any]], fills
         kind = (p._array.dtype, p.device, *own.values(), apart and p.ndim >= 2)
         kinds.setdefault(kind, []).append(p)
         counts[kind] = own
-    return [Unit(part, [state[p] for p in part], fills, counts[kind], bool(kind[-1]))
-            for kind, members in kinds.items() for part in _parts(members)]
+    return [
+        Unit(part, [state[p] for p in part], fills, counts[kind], bool(kind[-1]))
+        for kind, members in kinds.items()
+        for part in _parts(members)
+    ]
 
 
 def _parts(params: list[Tensor]) -> Iterator[list[Tensor]]:

@@ -29,8 +29,21 @@ SHARED: Group = {"maximize": False, "l2": 0.0, "l1": 0.0, "l1_proximal": 0.0}
 IGNORED = ("foreach", "fused", "capturable", "differentiable")
 # Hyper-parameter: (lowest, highest allowed value, whether the highest itself is allowed).
 _RANGES = dict.fromkeys(
-    ("lr", "momentum", "dampening", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
-     "l2", "l1", "l1_proximal"), (0.0, math.inf, False))
+    (
+        "lr",
+        "momentum",
+        "dampening",
+        "weight_decay",
+        "eps",
+        "lr_decay",
+        "momentum_decay",
+        "initial_accumulator_value",
+        "l2",
+        "l1",
+        "l1_proximal",
+    ),
+    (0.0, math.inf, False),
+)
 _RANGES.update(alpha=(0.0, 1.0, True), rho=(0.0, 1.0, True), betas=(0.0, 1.0, False))
 _PLAIN = (float, int, bool, str, type(None))
 
@@ -152,9 +165,12 @@ class Optimizer:
 
     def _warn(self) -> None:
         self._warned = True
-        warnings.warn(f"{type(self).__name__}.step: expected at least one parameter with a gradient, got none; nothing "
-                      "moved. Hint: call loss.backward() before step(), and zero_grad() after it.",
-                      UserWarning, stacklevel=3)
+        warnings.warn(
+            f"{type(self).__name__}.step: expected at least one parameter with a gradient, got none; nothing "
+            "moved. Hint: call loss.backward() before step(), and zero_grad() after it.",
+            UserWarning,
+            stacklevel=3,
+        )
 
     # -- state ----------------------------------------------------------------------------------------------------
     @property
@@ -174,8 +190,10 @@ class Optimizer:
         """Return state and groups with parameters as numbers 0, 1, ... (PyTorch's structure); no tensor is copied."""
         number = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         state = {number[id(p)]: self._exported(s) for p, s in self.state.items() if s and id(p) in number}
-        groups = [{**{k: v for k, v in g.items() if k != "params"}, "params": [number[id(p)] for p in g["params"]]}
-                  for g in self.param_groups]
+        groups = [
+            {**{k: v for k, v in g.items() if k != "params"}, "params": [number[id(p)] for p in g["params"]]}
+            for g in self.param_groups
+        ]
         return {"state": {i: s for i, s in sorted(state.items()) if s}, "param_groups": groups}
 
     def _exported(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -192,15 +210,21 @@ class Optimizer:
         saved, own = state_dict["param_groups"], self.param_groups
         sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in own]
         if sizes != own_sizes:
-            raise ArgumentError(where, f"groups of {own_sizes} parameters", f"groups of {sizes}",
-                                hint="build the optimizer with the groups it was saved with")
+            raise ArgumentError(
+                where,
+                f"groups of {own_sizes} parameters",
+                f"groups of {sizes}",
+                hint="build the optimizer with the groups it was saved with",
+            )
         by_number = dict(zip((i for g in saved for i in g["params"]), (p for g in own for p in g["params"])))
         state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         for i, s in state_dict["state"].items():
             p = by_number[int(i)]
             state[p] = {name: _restored(where, name, v, p, self.counters) for name, v in s.items() if v is not None}
-        groups = [{**self.defaults, **copy.deepcopy({k: v for k, v in g.items() if k != "params"}),
-                   "params": mine["params"]} for g, mine in zip(saved, own)]
+        groups = [
+            {**self.defaults, **copy.deepcopy({k: v for k, v in g.items() if k != "params"}), "params": mine["params"]}
+            for g, mine in zip(saved, own)
+        ]
         for group in groups:
             _check_values(where, group)
         self._plans.clear()
@@ -212,17 +236,27 @@ class _Plan:
 
     __slots__ = ("params", "arrays", "slots", "apart", "units")
 
-    def __init__(self, params: list[Tensor], state: dict[Tensor, dict[str, Any]], slots: dict[str, float],
-                 counters: dict[str, float], apart: bool) -> None:
+    def __init__(
+        self,
+        params: list[Tensor],
+        state: dict[Tensor, dict[str, Any]],
+        slots: dict[str, float],
+        counters: dict[str, float],
+        apart: bool,
+    ) -> None:
         self.params, self.arrays = params, [p._array for p in params]
         self.slots, self.apart = slots, apart
         self.units: list[Unit] = arrange(params, state, slots, counters, apart)
 
     def fits(self, params: list[Tensor], slots: dict[str, float], apart: bool) -> bool:
         """Whether these are still the same parameters in the same memory, with the same kind of state."""
-        return (len(params) == len(self.params) and all(map(operator.is_, params, self.params))
-                and all(map(operator.is_, [p._array for p in params], self.arrays))
-                and slots == self.slots and apart == self.apart)
+        return (
+            len(params) == len(self.params)
+            and all(map(operator.is_, params, self.params))
+            and all(map(operator.is_, [p._array for p in params], self.arrays))
+            and slots == self.slots
+            and apart == self.apart
+        )
 
 
 def _plain(value: Any) -> Any:
@@ -236,17 +270,26 @@ def _plain(value: Any) -> Any:
 
 def _as_groups(params: Any, name: str) -> list[Group]:
     if isinstance(params, (Tensor, dict, str)):
-        raise DtypeError(name, "a list of parameters or of groups", f"one {type(params).__name__}",
-                         hint="pass model.parameters(), or [tensor]")
+        raise DtypeError(
+            name,
+            "a list of parameters or of groups",
+            f"one {type(params).__name__}",
+            hint="pass model.parameters(), or [tensor]",
+        )
     try:
         listed = list(params)
     except TypeError:
-        raise DtypeError(name, "a list of parameters or of groups", type(params).__name__,
-                         hint="pass model.parameters()") from None
+        raise DtypeError(
+            name, "a list of parameters or of groups", type(params).__name__, hint="pass model.parameters()"
+        ) from None
     if not listed:
-        raise ArgumentError(name, "at least one parameter", "none",
-                            hint="keep layers in nn.Sequential or nn.ModuleList (a plain list hides them), and pass "
-                                 "model.parameters() again, because an iterator is empty after one use")
+        raise ArgumentError(
+            name,
+            "at least one parameter",
+            "none",
+            hint="keep layers in nn.Sequential or nn.ModuleList (a plain list hides them), and pass "
+            "model.parameters() again, because an iterator is empty after one use",
+        )
     return listed if isinstance(listed[0], dict) else [{"params": listed}]
 
 
@@ -268,8 +311,12 @@ def _check_parameter(name: str, p: Any, i: int, seen: set[int]) -> None:
     if not isinstance(p, Tensor):
         raise DtypeError(name, "tensors to optimize", f"{type(p).__name__} as parameter {i}")
     if not p.is_leaf:
-        raise GraphError(name, "leaf tensors", f"the result of an operation as parameter {i}",
-                         hint="optimize the tensor it was made from, or .detach().requires_grad_()")
+        raise GraphError(
+            name,
+            "leaf tensors",
+            f"the result of an operation as parameter {i}",
+            hint="optimize the tensor it was made from, or .detach().requires_grad_()",
+        )
     if p._array.dtype.kind != "f":
         raise DtypeError(name, "floating parameters", f"{p.dtype!r} as parameter {i}", hint="convert it with .float()")
     if id(p) in seen:
@@ -291,8 +338,11 @@ def _check_values(name: str, group: Group) -> None:
                 bounds = f"0 <= {key}" + ("" if high == math.inf else f" {'<=' if closed else '<'} {high:g}")
                 raise ArgumentError(name, bounds, f"{key}={group[key]!r}")
     if group.get("nesterov") and (not group["momentum"] or group["dampening"]):
-        raise ArgumentError(name, "momentum > 0 and dampening = 0 with nesterov",
-                            f"momentum={group['momentum']}, dampening={group['dampening']}")
+        raise ArgumentError(
+            name,
+            "momentum > 0 and dampening = 0 with nesterov",
+            f"momentum={group['momentum']}, dampening={group['dampening']}",
+        )
     if len(_as_numbers(group.get("betas", (0, 0)))) != 2:
         raise ArgumentError(name, "two betas", f"betas={group['betas']!r}")
     if group.get("eps_mode", "outside") not in ("outside", "inside", "rewritten"):
