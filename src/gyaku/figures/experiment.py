@@ -21,7 +21,22 @@ from gyaku.figures.jobs import Runner
 LEVELS = ("quick", "default", "full")
 
 # In the order of the lectures; the module of the same name holds the experiment.
-CATALOGUE: tuple[str, ...] = ("momentum",)
+CATALOGUE: tuple[str, ...] = (
+    "decision_boundaries",
+    "activation_race",
+    "two_layer",
+    "depth_fails",
+    "momentum",
+    "optimizer_race",
+    "learning_rate",
+    "initial_values",
+    "batch_norm",
+    "how_deep",
+    "vanishing",
+    "remedies",
+    "skip",
+    "gradient_products",
+)
 
 
 @dataclass(frozen=True)

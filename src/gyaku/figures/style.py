@@ -26,7 +26,7 @@ COLOURS = {
     "step": PLUM, "sigmoid": GREY, "tanh": GREEN, "relu": VERMILION, "leaky_relu": ORANGE, "elu": PINK,
     "gelu": BLUE, "silu": SKY, "identity": INK, "softmax": BLUE,
     "small": GREY, "large": PLUM, "glorot": BLUE, "he": VERMILION, "lecun": GREEN,
-    "plain": GREY, "batch_norm": BLUE, "residual": VERMILION, "dropout": GREEN, "l1": VERMILION, "l2": BLUE,
+    "plain": GREY, "batch_norm": BLUE, "residual": PLUM, "dropout": GREEN, "l1": VERMILION, "l2": BLUE,
     "mse": BLUE, "cross_entropy": VERMILION, "hinge": GREEN,
 }  # fmt: skip
 

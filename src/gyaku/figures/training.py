@@ -1,10 +1,10 @@
 """What the training experiments share: build a multi-layer perceptron, train it define-by-run, keep the curves.
 
-    net = mlp([64, 100, 100, 10], activation="relu", init="he", seed=1)
-    curves = train(net, data.train, optimizer="adam", lr=0.001, epochs=10, seed=1, watch={"dev": data.dev})
-    curves["loss"]                 # (steps,): the loss of every mini-batch
-    curves["dev"]                  # (epochs,): the accuracy after each epoch
-    accuracy(net, *data.test)      # once, at the end
+net = mlp([64, 100, 100, 10], activation="relu", init="he", seed=1)
+curves = train(net, data.train, optimizer="adam", lr=0.001, epochs=10, seed=1, watch={"dev": data.dev})
+curves["loss"]                 # (steps,): the loss of every mini-batch
+curves["dev"]                  # (epochs,): the accuracy after each epoch
+accuracy(net, *data.test)      # once, at the end
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from gyaku.backend.random import Generator
 from gyaku.models.mlp import ACTIVATIONS, INITS, NORMS
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
-    "sgd": optim.SGD, "momentum": functools.partial(optim.SGD, momentum=0.9),
-    "nesterov": functools.partial(optim.SGD, momentum=0.9, nesterov=True), "adagrad": optim.Adagrad,
-    "rmsprop": optim.RMSprop, "adam": optim.Adam,
+    "sgd": optim.SGD,
+    "momentum": functools.partial(optim.SGD, momentum=0.9),
+    "nesterov": functools.partial(optim.SGD, momentum=0.9, nesterov=True),
+    "adagrad": optim.Adagrad,
+    "rmsprop": optim.RMSprop,
+    "adam": optim.Adam,
 }
 Part = tuple[Any, Any]
 
@@ -41,13 +44,19 @@ class Residual(nn.Module):
 
 
 def mlp(
-    sizes: Sequence[int], *, activation: str = "relu", init: str | float = "he", norm: str = "none",
-    dropout: float = 0.0, residual: bool = False, seed: int = 0,
+    sizes: Sequence[int],
+    *,
+    activation: str = "relu",
+    init: str | float = "he",
+    norm: str = "none",
+    dropout: float = 0.0,
+    residual: bool = False,
+    seed: int = 0,
 ) -> nn.Sequential:
     """Return affine layers of ``sizes`` (inputs first, outputs last), with norm, activation and dropout between them.
 
-    ``activation`` and ``norm`` are names of ``gyaku.models.mlp``; ``init`` is he, glorot, lecun, small, or a number: the
-    deviation of normal weights. Biases start at 0. ``residual`` puts a skip around every hidden layer that keeps the width.
+    ``activation`` and ``norm`` are names of ``gyaku.models.mlp``; ``init`` is he, glorot, lecun, small (all with biases
+    0), or the deviation of normal weights. ``residual`` puts a skip around every hidden layer that keeps the width.
     """
     layers: list[Any] = []
     for i, (k, units) in enumerate(zip(sizes[:-2], sizes[1:-1], strict=True)):
@@ -77,24 +86,37 @@ def initialise(net: Any, init: str | float, seed: int) -> None:
 
 
 def train(
-    net: Any, part: Part, *, optimizer: str = "adam", lr: float = 0.001, epochs: int = 10, batch: int = 100,
-    seed: int = 0, watch: Mapping[str, Part] | None = None, criterion: Any = None,
-    decay: Callable[[float], float] | None = None, **options: Any,
+    net: Any,
+    part: Part,
+    *,
+    optimizer: str = "adam",
+    lr: float = 0.001,
+    epochs: int = 10,
+    batch: int = 100,
+    seed: int = 0,
+    watch: Mapping[str, Part] | None = None,
+    criterion: Any = None,
+    decay: Callable[[float], float] | None = None,
+    augment: Callable[[Any, Generator], Any] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Train by mini-batches; return ``loss`` (steps,) and, for each part of ``watch``, its accuracy (epochs,).
 
     ``criterion`` is softmax cross-entropy unless given; ``decay`` maps the share of training done (0 to 1) to a factor
-    on the rate; ``options`` go to the optimizer (``l2=0.001``, ...). The order of the rows depends on ``seed`` only.
+    on the rate; ``augment(x, generator)`` changes the inputs of every epoch anew; ``options`` go to the optimizer
+    (``l2=0.001``, ...). The order of the rows depends on ``seed`` only.
     """
     x, t = part
     criterion, stream = criterion or nn.CrossEntropyLoss(), Generator(seed).split("order")
+    changes = Generator(seed).split("augment")
     update = OPTIMIZERS[optimizer](net.parameters(), lr=lr, **options)
     curves: dict[str, list[float]] = {"loss": [], **{name: [] for name in watch or {}}}
     starts = range(0, max(len(x) - batch, 0) + 1, batch)
     for epoch in range(epochs):
         net.train()
         order = stream.permutation(len(x))
-        shuffled, targets = gy.tensor(x[order]), gy.tensor(t[order])
+        rows = x[order] if augment is None else augment(x[order], changes)
+        shuffled, targets = gy.tensor(rows), gy.tensor(t[order])
         for step, i in enumerate(starts):
             if decay is not None:
                 update.param_groups[0]["lr"] = lr * decay((epoch + step / len(starts)) / epochs)
@@ -118,3 +140,21 @@ def outputs(net: Any, x: Any) -> Any:
 def accuracy(net: Any, x: Any, t: Any) -> float:
     """Return the share of rows whose largest output is the class ``t``."""
     return float((outputs(net, x).argmax(axis=1) == t).mean())
+
+
+def deltas(net: Any, part: Part, criterion: Any = None) -> list[Any]:
+    """Return δ(l) = ∂E/∂a(l) of every affine layer, first to last, as arrays (N, units): one backward, no step.
+
+    E is softmax cross-entropy unless ``criterion`` is given; the net runs in training mode.
+    """
+    kept: list[Any] = []
+    affine = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    handles = [layer.register_forward_hook(lambda module, inputs, a: kept.append(a)) for layer in affine]
+    net.train()
+    loss = (criterion or nn.CrossEntropyLoss())(net(gy.tensor(part[0])), gy.tensor(part[1]))
+    for a in kept:
+        a.retain_grad()
+    loss.backward()
+    for handle in handles:
+        handle.remove()
+    return [a.grad.numpy() for a in kept]
