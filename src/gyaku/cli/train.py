@@ -56,7 +56,7 @@ _SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--balanced/--unbalanced",), {"default": None, "help": "Weigh classes so that rare ones count as much."}),
     (("--augment/--no-augment",), {"default": None, "help": "Shift images at random.  [from 16 x 16 pixels on]"}),
     (("--shift",), {"type": int, "help": "Largest shift in pixels.  [2]"}),
-    (("--epochs",), {"type": int, "help": "Times through the training part.  [about 2400 steps]"}),
+    (("--epochs",), {"type": int, "help": "Times through the training part.  [about 4000 steps]"}),
     (("--batch",), {"type": int, "help": "Samples a step.  [32 to 128]"}),
     (("--patience",), {"type": int, "help": "Stop after so many epochs without progress on dev."}),
     (("--seed",), {"type": int, "help": "Of split, weights, order, dropout.  [0]"}),

@@ -16,8 +16,10 @@ from gyaku.base.files import read_bounded
 from gyaku.train.machine import can_limit_threads
 
 _LIMIT = 2**20
-_SMALL = 10**7  # multiplications in one forward pass; measured on 2 cores: 3e6 twice as fast on one, 3e7 slower
-_STEPS = 2400  # epochs are chosen for about so many steps
+# Multiplications in one forward pass. On 2 cores, 3e6 took half the time on one thread and 3e7 a third more; but
+# beside other work, two spinning threads of OpenBLAS took fifty times as long as one.
+_SMALL = 10**8
+_STEPS = 4000  # epochs are chosen for about so many steps
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Config:
         return products < _SMALL and can_limit_threads()
 
     def epochs_for(self, data: Any) -> int:
-        """Return the epochs that give about 2400 steps, within 20 (plain: 40) and 200 (a regression: 400)."""
+        """Return the epochs that give about 4000 steps, within 20 (plain: 40) and 200 (a regression: 400)."""
         steps, most = math.ceil(len(data.x_train) / (self.batch or 64)), 400 if data.kind == "regression" else 200
         return min(most, max(40 if self.plain else 20, round(_STEPS / steps)))
 
