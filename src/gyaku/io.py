@@ -21,7 +21,13 @@ def save(obj: Any, f: str | os.PathLike[str]) -> None:
     safetensors reader opens. Raises ``DtypeError`` naming the path of anything else, ``DataError`` when the disk
     refuses.
     """
-    save_tree(_path("save", f), _arrays(obj))
+    path = _path("save", f)
+    try:
+        tree = _arrays(obj)
+    except RecursionError:
+        got = "deeper ones, or one that holds itself"
+        raise DtypeError("save", "dicts and lists that end after some levels", got) from None
+    save_tree(path, tree)
 
 
 def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> Any:
@@ -37,6 +43,8 @@ def load(f: str | os.PathLike[str], map_location: Any = None, *, weights_only: b
 def _path(where: str, f: Any) -> Any:
     if not isinstance(f, (str, os.PathLike)):
         raise DtypeError(where, "the name of a file", type(f).__name__)
+    if "\0" in os.fsdecode(f):
+        raise DataError(where, "a name without the character 0", repr(f))
     return f
 
 

@@ -219,3 +219,29 @@ def test_a_gradient_that_is_no_tensor_or_of_another_type_is_refused() -> None:
         x.grad = gy.zeros(2, dtype=gy.float64)
     with pytest.raises(DtypeError, match="Tensor.grad: expected a tensor"):
         x.grad = 1.0
+
+
+# -- grad modes --------------------------------------------------------------------------------------------------------
+def test_a_decorated_generator_has_its_mode_and_its_consumer_another() -> None:
+    seen = []
+
+    @gy.no_grad()
+    def numbers():
+        try:
+            seen.append(gy.is_grad_enabled())
+            got = yield 1
+            seen.append((got, gy.is_grad_enabled()))
+            yield 2
+        except KeyError:
+            seen.append(("thrown", gy.is_grad_enabled()))
+            yield 3
+        finally:
+            seen.append(("closed", gy.is_grad_enabled()))
+        return 4
+
+    g = numbers()
+    assert next(g) == 1 and gy.is_grad_enabled()
+    assert g.send("sent") == 2 and g.throw(KeyError()) == 3 and gy.is_grad_enabled()
+    g.close()
+    assert seen == [False, ("sent", False), ("thrown", False), ("closed", False)] and gy.is_grad_enabled()
+    assert list(numbers()) == [1, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
@@ -57,14 +58,38 @@ class _GradMode:
         _set(self.before.pop(), state.observers)
 
     def __call__(self, function: Function) -> Function:
-        """Decorate ``function``: each call runs inside its own block."""
+        """Decorate ``function``: each call runs inside its own block (of a generator: each step between two yields)."""
+        value = self.value
+        if inspect.isgeneratorfunction(function):
+            return cast(Function, functools.wraps(function)(lambda *a, **k: _stepped(value, function(*a, **k))))
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(self.value):
+            with _GradMode(value):
                 return function(*args, **kwargs)
 
         return cast(Function, wrapped)
+
+
+def _stepped(value: bool, inner: Any) -> Any:
+    """Run the generator ``inner`` with recording on or off, while what consumes it keeps its own mode."""
+    step, given = inner.send, None
+    try:
+        while True:
+            try:
+                with _GradMode(value):
+                    out = step(given)
+            except StopIteration as end:
+                return end.value
+            try:
+                step, given = inner.send, (yield out)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                step, given = inner.throw, error
+    finally:
+        with _GradMode(value):
+            inner.close()
 
 
 class no_grad(_GradMode):

@@ -82,11 +82,12 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise UnknownNameError("pad", mode, _MODES, what="mode")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise ShapeError("pad", f"an even number of at most {2 * input.ndim} paddings", str(tuple(pad)))
+    padded = input
     for k in range(len(pad) // 2):
         low, high = int(pad[2 * k]), int(pad[2 * k + 1])
         if low or high:
-            input = _padded(input, input.ndim - 1 - k, low, high, mode, 0.0 if value is None else value)
-    return input
+            padded = _padded(padded, input.ndim - 1 - k, low, high, mode, 0.0 if value is None else value)
+    return input.clone() if padded is input else padded
 
 
 def _padded(x: Tensor, dim: int, low: int, high: int, mode: str, value: float) -> Tensor:
@@ -104,7 +105,7 @@ def _padded(x: Tensor, dim: int, low: int, high: int, mode: str, value: float) -
             shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
             edge = new_tensor(np.full(shape, value, dtype=x._array.dtype)).to(x.device)
             parts.insert(0 if place == 0 else len(parts), edge)
-    return FUNCTIONS["cat"](parts, dim) if len(parts) > 1 else parts[0]
+    return FUNCTIONS["cat"](parts, dim)
 
 
 def _sources(n: int, low: int, high: int, mode: str, x: Tensor) -> Tensor:
