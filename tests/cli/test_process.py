@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -26,41 +27,59 @@ def gyaku(*arguments: object, cwd: Path, **more: str) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=cwd, env=environment(**more), capture_output=True, timeout=100)
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that runs meanwhile; what happens in the test, it ends with the block."""
     command = [sys.executable, "-m", "gyaku", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with subprocess.Popen(command, cwd=cwd, env=environment(), stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def wait_for(file: Path, process: subprocess.Popen[Any]) -> None:
-    end = time.monotonic() + 60
-    while not file.is_file():
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 50
+    while not true():
+        assert process.poll() is None and time.monotonic() < end
         time.sleep(0.02)
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> bytes:
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=50)[1]
 
 
 @posix_only
 def test_ctrl_c_saves_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
-    process = start(*LONG, cwd=tmp_path)
     run = tmp_path / "runs" / "digits"
-    wait_for(run / "checkpoint.safetensors", process)
-    second = gyaku(*LONG, "--name", "digits", "--force", cwd=tmp_path)
-    assert second.returncode == 2 and b"expected nobody else writing here, got process" in second.stderr
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+
+    def rows() -> int:
+        return len((run / "metrics.jsonl").read_text().splitlines())
+
+    with started(*LONG, cwd=tmp_path) as process:
+        wait_until((run / "checkpoint.safetensors").is_file, process)
+        said = interrupt(process)
     assert process.returncode == 1
     assert b"Go on with: gyaku train --resume runs/digits" in said and b"Traceback" not in said
-    card = json.loads((run / "run.json").read_text())
-    assert card["status"] == "interrupted"
-    rows = (run / "metrics.jsonl").read_text().splitlines()
-    again = start("train", "--resume", "runs/digits", cwd=tmp_path)
-    end = time.monotonic() + 60
-    while len((run / "metrics.jsonl").read_text().splitlines()) <= len(rows) + 2:
-        assert again.poll() is None and time.monotonic() < end
-        time.sleep(0.02)
-    again.send_signal(signal.SIGINT)
-    again.communicate(timeout=60)
+    assert json.loads((run / "run.json").read_text())["status"] == "interrupted"
+    before = rows()
+    with started("train", "--resume", "runs/digits", cwd=tmp_path) as process:
+        wait_until(lambda: rows() > before + 2, process)
+        interrupt(process)
     epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert epochs == list(range(1, len(epochs) + 1))
+
+
+@posix_only
+def test_a_second_process_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    from gyaku.base.files import lock_folder
+
+    quick = ("train", "moons", "--limit", "60", "--epochs", "2", "--hidden", "4", "--name", "x")
+    with lock_folder(tmp_path / "runs" / "x"):
+        second = gyaku(*quick, "--force", cwd=tmp_path)
+    assert second.returncode == 2 and b"expected nobody else writing here, got process" in second.stderr
+    assert not (tmp_path / "runs" / "x" / "run.json").exists()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp932", "utf-8"])
