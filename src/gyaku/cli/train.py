@@ -159,8 +159,9 @@ def _clear(folder: Path) -> None:
 
     if not folder.exists():
         return
-    others = [] if not folder.is_dir() else [p.name for p in folder.iterdir() if p.name not in (*FILES, ".lock")]
-    if not folder.is_dir() or others or not ((folder / CARD).exists() or not any(folder.iterdir())):
+    names = {path.name for path in folder.iterdir()} - {".lock"} if folder.is_dir() else set()
+    others = sorted(names - set(FILES))
+    if not folder.is_dir() or others or (names and CARD not in names):
         got = f"{others[0]!r} in it" if others else "another file or folder"
         raise DataError(f"run {folder}", "a run of gyaku to replace", got, hint="choose another --name")
 
