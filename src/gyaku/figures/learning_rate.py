@@ -31,8 +31,7 @@ RATES = {"sgd": (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), "adam": (1e-5, 1e
 LEVELS = {"quick": (3, 6, 4, 10), "default": (3, 10, 4, 12), "full": (10, 30, 10, 40)}  # seeds twice, epochs twice
 DECAYS: dict[str, Any] = {"constant": None, "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2}
 GUESSING = math.log(10)  # the loss of equal probabilities
-DIVERGED = 1e3  # stands for a loss that is not finite: any number worse than all others
-SHOWN = 20.0  # the largest loss that the picture shows
+DIVERGED, SHOWN = 1e3, 20.0  # what stands for a loss that is not finite; the largest loss that the picture shows
 
 
 def fit(optimizer: str, lr: float, decay: str, seed: int, data: str, epochs: int) -> dict[str, Any]:
@@ -71,18 +70,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
     figure, (left, middle, right) = canvas(1, 3, width=15, height=5.2, width_ratios=(1.15, 1.1, 0.9))
     figure.suptitle(sets.title(data["set"])[say.lang == "ja"], fontsize=14)
     _curves(left, data["sgd"], say)
-    for optimizer, rates in RATES.items():
-        ends, best = np.clip(final(data[optimizer]["loss"]), 1e-3, SHOWN), data[optimizer]["best"]
-        middle.plot(rates, ends, "-", color=COLOURS[optimizer], alpha=0.35, linewidth=1)
-        middle.plot(rates, np.median(ends, axis=1), "-", color=COLOURS[optimizer])
-        middle.plot(rates[best], np.median(ends[best]), "o", color=COLOURS[optimizer], markersize=9)
-        middle.annotate(NAMES[optimizer], (rates[0], np.median(ends[0])), xytext=(10, 0), textcoords="offset points",
-                        va="bottom", color=COLOURS[optimizer])
-        if ends[-1].max() >= SHOWN:
-            middle.text(rates[-1], 1.1 * SHOWN, say("diverged", "発散"), ha="right", va="bottom", color=COLOURS[optimizer])
-    middle.axhline(GUESSING, color=COLOURS["baseline"], linestyle="--", linewidth=1.5)
-    middle.set(xscale="log", yscale="log", xlabel=say("learning rate λ", "学習率 λ"), ylim=(None, 2 * SHOWN),
-               title=say("Loss after equal work (dot: best on dev)", "同じ計算量の後の損失（点：dev で最良）"))
+    _sweep(middle, data, say)
     _ends(right, data, say)
     return figure
 
@@ -101,45 +89,53 @@ def _curves(axes: Any, sgd: dict[str, Any], say: Say) -> None:
     end_labels(axes, steps, labels)
 
 
+def _sweep(axes: Any, data: dict[str, Any], say: Say) -> None:
+    for optimizer, rates in RATES.items():
+        ends, best = np.clip(final(data[optimizer]["loss"]), 1e-3, SHOWN), data[optimizer]["best"]
+        axes.plot(rates, ends, "-", color=COLOURS[optimizer], alpha=0.35, linewidth=1)
+        axes.plot(rates, np.median(ends, axis=1), "-", color=COLOURS[optimizer])
+        axes.plot(rates[best], np.median(ends[best]), "o", color=COLOURS[optimizer], markersize=9)
+        axes.annotate(NAMES[optimizer], (rates[0], np.median(ends[0])), xytext=(10, 0), textcoords="offset points",
+                        va="bottom", color=COLOURS[optimizer])
+        if ends[-1].max() >= SHOWN:
+            axes.text(rates[-1], 1.1 * SHOWN, say("diverged", "発散"), ha="right", color=COLOURS[optimizer])
+    axes.axhline(GUESSING, color=COLOURS["baseline"], linestyle="--", linewidth=1.5)
+    axes.set(xscale="log", yscale="log", xlabel=say("learning rate λ", "学習率 λ"), ylim=(None, 2 * SHOWN),
+               title=say("Loss after equal work (dot: best on dev)", "同じ計算量の後の損失（点：dev で最良）"))
+
+
 def _ends(axes: Any, data: dict[str, Any], say: Say) -> None:
-    ticks, names = [], []
     for k, optimizer in enumerate(RATES):
         both = np.array([data[optimizer]["test"][d] for d in DECAYS])
         x = np.array([2.5 * k, 2.5 * k + 1])
         axes.plot(x, both, "-", color=COLOURS[optimizer], alpha=0.3, linewidth=1)
         axes.plot(x, both.mean(axis=1), "o-", color=COLOURS[optimizer], markersize=10, linewidth=3)
-        ticks += x.tolist()
-        names += [say("kept", "一定"), say("lowered", "減衰")]
         rate = RATES[optimizer][data[optimizer]["best"]]
         axes.text(x.mean(), 1.0, f"{NAMES[optimizer]}\nλ = {rate:g}", color=COLOURS[optimizer], ha="center", va="top",
                   transform=axes.get_xaxis_transform())
-    low, high = axes.get_ylim()
-    axes.set(xlim=(-0.6, 4.1), ylim=(low, high + 0.3 * (high - low)))
+    axes.margins(x=0.15, y=0.25)
     axes.set_title(say(f"Test accuracy, {data['epochs']} epochs", f"テスト正解率、{data['epochs']} エポック"))
-    axes.set_xticks(ticks, names)
+    axes.set_xticks([0, 1, 2.5, 3.5], [say("kept", "一定"), say("lowered", "減衰")] * 2)
     percent_axis(axes.yaxis, 1)
 
 
 def claims(data: dict[str, Any]) -> list[Claim]:
-    """Return, for both optimizers: too small is slow, too large fails, and lowering the rate raises the final "
-      "accuracy."""
+    """Return for both optimizers: too small is slow, too large fails, lowering the rate raises the accuracy."""
     return [claim for o in RATES for claim in (*_extremes(o, data[o]), _decay(o, data[o]))]
 
 
 def _extremes(optimizer: str, found: dict[str, Any]) -> list[Claim]:
     ends, rates, name = final(found["loss"]), RATES[optimizer], NAMES[optimizer]
-    best = ends[found["best"]]
-    d, lowest = paired(ends[0], best), float(ends[-1].min())
-    end = ("infinite", "無限大") if lowest >= DIVERGED else (f"{lowest:.2f}",) * 2
+    d, lowest = paired(ends[0], ends[found["best"]]), float(ends[-1].min())
+    end = ("diverged", "発散") if lowest >= DIVERGED else (f"{lowest:.2f}",) * 2
     more = f"{d.mean:.2f} [{d.low:.2f}, {d.high:.2f}]"
     return [
         Claim(d.low > 0, f"{name}: λ = {rates[0]:g} is slow, after equal work its loss is higher by {more}",
               f"{name}：λ = {rates[0]:g} は遅い。同じ計算量の後の損失の差 {more}"),
         Claim(lowest > 0.8 * GUESSING,
-              f"{name}: λ = {rates[-1]:g} is unstable, all seeds end at guessing ({GUESSING:.2f}) or worse: "
-              f"{end[0]} or more",
+              f"{name}: λ = {rates[-1]:g} is unstable, all seeds end at guessing ({GUESSING:.2f}) or worse ({end[0]})",
               f"{name}：λ = {rates[-1]:g} は不安定で、どのシードも当てずっぽう（{GUESSING:.2f}）"
-              f"程度以上の損失に終わる：{end[1]} 以上"),
+              f"程度以上の損失に終わる（{end[1]}）"),
     ]
 
 
@@ -147,7 +143,7 @@ def _decay(optimizer: str, found: dict[str, Any]) -> Claim:
     kept, lowered = found["test"]["constant"], found["test"]["cosine"]
     d = paired(lowered, kept)
     numbers = f"{percent(kept)} → {percent(lowered)}, {points(d)}"
-    return Claim(d.low > 0, f"{NAMES[optimizer]}: lowering the rate raises the final test accuracy: {numbers} "
-                            f"points, {d.wins} of {d.n} seeds",
-                 f"{NAMES[optimizer]}：学習率を下げると最終のテスト正解率が上がる：{numbers} ポイント、{d.n} "
-                 f"シード中 {d.wins}")
+    return Claim(
+        d.low > 0, f"{NAMES[optimizer]}: lowering the rate raises the final accuracy: {numbers} points, "
+                   f"{d.wins}/{d.n} seeds",
+        f"{NAMES[optimizer]}：学習率を下げると最終の正解率が上がる：{numbers} ポイント、{d.wins}/{d.n} シード")
