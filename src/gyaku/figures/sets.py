@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
+from gyaku.backend.random import Generator
 from gyaku.data import load, prepare
 from gyaku.data.mnist import find_files
 
@@ -30,9 +33,15 @@ class Images(NamedTuple):
         """The number of pixels."""
         return int(self.train[0].shape[1])
 
-    def few(self, n: int) -> Part:
-        """Return the first ``n`` training rows."""
-        return self.train[0][:n], self.train[1][:n]
+    def few(self, n: int, seed: int | None = None) -> Part:
+        """Return ``n`` training rows: the first, or those that ``seed`` draws."""
+        rows = np.arange(n) if seed is None else Generator(seed).split("few").permutation(len(self.train[0]))[:n]
+        return self.train[0][rows], self.train[1][rows]
+
+    def pictures(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Return rows of pixels (N, D) as pictures (N, 1, H, W)."""
+        side = math.isqrt(self.inputs)
+        return x.reshape(len(x), 1, side, side)
 
 
 def chosen(level: str) -> str:
@@ -57,6 +66,15 @@ def images(name: str) -> Images:
     p = prepare(load(name), seed=SPLIT_SEED, limit=MNIST_ROWS if name == "mnist" else None)
     flat = [x.reshape(len(x), -1) for x in (p.x_train, p.x_dev, p.x_test)]
     return Images(name, (flat[0], p.t_train), (flat[1], p.t_dev), (flat[2], p.t_test))
+
+
+def wrong_labels(t: NDArray[Any], share: float, seed: int) -> NDArray[Any]:
+    """Return the classes with this share of them, drawn by ``seed``, replaced by one of the nine others."""
+    stream = Generator(seed).split("wrong labels")
+    hit = stream.permutation(len(t))[: round(share * len(t))]
+    changed = t.copy()
+    changed[hit] = (t[hit] + stream.integers(1, 10, (len(hit),))) % 10
+    return changed
 
 
 def _mnist_is_there() -> bool:
