@@ -275,3 +275,14 @@ def test_a_notebook_shows_shape_and_type() -> None:
 def test_the_warnings_filter_is_only_for_this_package() -> None:
     ours = [f for f in warnings.filters if f[0] == "ignore" and f[2] is RuntimeWarning and f[1] is not None]
     assert all(f[3] is not None for f in ours)
+
+
+def test_arguments_that_pytorch_takes_one_by_one_or_by_name() -> None:
+    x = gy.arange(6).reshape(2, 3)
+    assert gy.flip(x, dims=[0]).tolist() == x.flip(0).tolist() == [[3, 4, 5], [0, 1, 2]]
+    assert x.permute(dims=(1, 0)).tolist() == x.permute(1, 0).tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert gy.reshape(x, shape=(3, 2)).shape == (3, 2) and gy.tile(x, dims=(2,)).shape == (2, 6)
+    assert [p.shape for p in x.split(split_size=2, dim=1)] == [(2, 2), (2, 1)]
+    assert (x.stride(), x.stride(0), x.short().dtype, gy.is_floating_point(x)) == ((3, 1), 3, gy.int16, False)
+    assert gy.bernoulli(gy.empty(3), 1.0).tolist() == [1.0] * 3 and gy.bernoulli(gy.empty(3), 0.0).tolist() == [0.0] * 3
+    assert gy.ger is gy.outer and gy.detach(gy.ones(2, requires_grad=True)).requires_grad is False

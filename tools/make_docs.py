@@ -26,8 +26,13 @@ SOURCE = ROOT / "src" / "gyaku"
 HEAD = "# Made by tools/make_docs.py from the registry of operations; do not edit.\n"
 # (__iadd__ takes fewer arguments than __add__, which is the function gyaku.add.)
 STUB = HEAD + '# mypy: disable-error-code="misc"\n'
-# Names that mean a type outside the class and a method or property inside it.
+# Names that mean a type, except inside the class (a method or property) and at the front door (a type of numbers).
 HIDDEN = ("float", "bool", "int", "dtype", "device")
+SHOWN = [
+    *(f"from builtins import {n} as _{n}" for n in HIDDEN[:3]),
+    "from gyaku.backend.dtypes import dtype as _dtype",
+    "from gyaku.backend.devices import device as _device",
+]
 
 Function = Callable[..., Any]
 
@@ -64,12 +69,7 @@ def tensor_stub() -> str:
     cls.body += [method_stub(name, f) for name, f in sorted(methods.items())]
     unhide(cls)
     lines = [ast.unparse(n) for n in imports] + sorted(needed_imports(methods.values()))
-    aliases = [f"from builtins import {n} as _{n}" for n in HIDDEN[:3]]
-    aliases += [
-        "from gyaku.backend.dtypes import dtype as _dtype",
-        "from gyaku.backend.devices import device as _device",
-    ]
-    return STUB + "\n".join([*lines, *aliases, "", *map(ast.unparse, body)]) + "\n"
+    return STUB + "\n".join([*lines, *SHOWN, "", *map(ast.unparse, body)]) + "\n"
 
 
 def all_methods() -> dict[str, Function]:
@@ -132,9 +132,9 @@ def plain(p: inspect.Parameter) -> str:
     return f"{star}{p.name}: {kind}" + ("" if p.default is inspect.Parameter.empty else " = ...")
 
 
-def unhide(cls: ast.ClassDef) -> None:
-    """Inside the class say ``_float`` for the type ``float``, which is a method there."""
-    for node in ast.walk(cls):
+def unhide(tree: ast.AST) -> None:
+    """Say ``_float`` for the type ``float``, where that name means something else."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in HIDDEN:
             node.id = f"_{node.id}"
 
@@ -144,7 +144,7 @@ def needed_imports(functions: Any) -> Iterator[str]:
     lines = set()
     for function in functions:
         for name in names_of(function):
-            value = function.__globals__.get(name)
+            value = inspect.unwrap(function).__globals__.get(name)
             module = getattr(value, "__module__", None)
             if name not in ("Any", "Tensor", "dtype", "device", "Callable") and module and not hasattr(builtins, name):
                 lines.add(f"from {module} import {name}")
@@ -162,16 +162,26 @@ def names_of(function: Function) -> set[str]:
 def front_stub() -> str:
     """Return ``__init__.pyi``: every name that ``import gyaku`` offers, with where it comes from."""
     tree = ast.parse((SOURCE / "__init__.py").read_text(encoding="utf-8"))
-    lines = ["from typing import Any", ""]
+    lines = ["from typing import Any", *SHOWN, ""]
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module not in ("__future__", "typing"):
             lines += [f"from {node.module} import {a.name} as {a.name}" for a in node.names if not a.asname]
     lines += [f"from gyaku.io import {name} as {name}" for name in ("load", "save")]
     lines += [f"from gyaku import {room} as {room}" for room in rooms()]
     functions = sorted(FUNCTIONS.items(), key=lambda item: (item[1].__module__, item[0]))
-    lines += [f"from {f.__module__} import {f.__name__} as {name}" for name, f in functions]
-    lines += ["", *(f"{name}: dtype" for name in [*dtypes.ALL, *dtypes.ALIASES]), "__version__: str"]
+    written = [(name, f) for name, f in functions if hasattr(sys.modules[f.__module__], f.__name__)]
+    lines += [f"from {f.__module__} import {f.__name__} as {name}" for name, f in written]
+    lines += ["", *(function_stub(name, f) for name, f in functions if (name, f) not in written)]
+    lines += [*(f"{name}: dtype" for name in [*dtypes.ALL, *dtypes.ALIASES]), "__version__: str"]
     return HEAD + "\n".join(lines) + "\n"
+
+
+def function_stub(name: str, function: Function) -> str:
+    """Return the signature of a function that a factory made, so that no module has it by name."""
+    node = without_body(definition(function))
+    node.name = name
+    unhide(node)
+    return ast.unparse(ast.fix_missing_locations(node))
 
 
 def rooms() -> list[str]:

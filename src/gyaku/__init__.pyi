@@ -1,5 +1,10 @@
 # Made by tools/make_docs.py from the registry of operations; do not edit.
 from typing import Any
+from builtins import float as _float
+from builtins import bool as _bool
+from builtins import int as _int
+from gyaku.backend.dtypes import dtype as _dtype
+from gyaku.backend.devices import device as _device
 
 from gyaku.backend.devices import device as device
 from gyaku.backend.dtypes import dtype as dtype
@@ -96,12 +101,14 @@ from gyaku.ops.compare import ne as ne
 from gyaku.ops.compare import ne as not_equal
 from gyaku.ops.creation import arange as arange
 from gyaku.ops.creation import as_tensor as as_tensor
+from gyaku.ops.creation import detach as detach
 from gyaku.ops.creation import empty as empty
 from gyaku.ops.creation import empty_like as empty_like
 from gyaku.ops.creation import eye as eye
 from gyaku.ops.creation import from_numpy as from_numpy
 from gyaku.ops.creation import full as full
 from gyaku.ops.creation import full_like as full_like
+from gyaku.ops.creation import is_floating_point as is_floating_point
 from gyaku.ops.creation import is_tensor as is_tensor
 from gyaku.ops.creation import linspace as linspace
 from gyaku.ops.creation import meshgrid as meshgrid
@@ -152,6 +159,9 @@ from gyaku.ops.index import nonzero as nonzero
 from gyaku.ops.index import scatter as scatter
 from gyaku.ops.index import scatter_add as scatter_add
 from gyaku.ops.index import take_along_dim as take_along_dim
+from gyaku.ops.inplace import detach_ as detach_
+from gyaku.ops.inplace import fill_ as fill_
+from gyaku.ops.inplace import zero_ as zero_
 from gyaku.ops.join import cat as cat
 from gyaku.ops.join import chunk as chunk
 from gyaku.ops.join import cat as concat
@@ -174,6 +184,7 @@ from gyaku.ops.linalg import addmm as addmm
 from gyaku.ops.linalg import bmm as bmm
 from gyaku.ops.linalg import dot as dot
 from gyaku.ops.linalg import einsum as einsum
+from gyaku.ops.linalg import outer as ger
 from gyaku.ops.linalg import matmul as matmul
 from gyaku.ops.linalg import mm as mm
 from gyaku.ops.linalg import mv as mv
@@ -224,6 +235,74 @@ from gyaku.ops.trigonometry import sinh as sinh
 from gyaku.ops.trigonometry import tan as tan
 from gyaku.ops.trigonometry import tanh as tanh
 
+def abs_(input: Tensor) -> Tensor:
+    ...
+def acos_(input: Tensor) -> Tensor:
+    ...
+def asin_(input: Tensor) -> Tensor:
+    ...
+def atan_(input: Tensor) -> Tensor:
+    ...
+def ceil_(input: Tensor) -> Tensor:
+    ...
+def clamp_(input: Tensor, min: Any=..., max: Any=...) -> Tensor:
+    ...
+def clamp_max_(input: Tensor, max: Any) -> Tensor:
+    ...
+def clamp_min_(input: Tensor, min: Any) -> Tensor:
+    ...
+def clip_(input: Tensor, min: Any=..., max: Any=...) -> Tensor:
+    ...
+def cos_(input: Tensor) -> Tensor:
+    ...
+def cosh_(input: Tensor) -> Tensor:
+    ...
+def erf_(input: Tensor) -> Tensor:
+    ...
+def exp_(input: Tensor) -> Tensor:
+    ...
+def expm1_(input: Tensor) -> Tensor:
+    ...
+def floor_(input: Tensor) -> Tensor:
+    ...
+def frac_(input: Tensor) -> Tensor:
+    ...
+def log10_(input: Tensor) -> Tensor:
+    ...
+def log1p_(input: Tensor) -> Tensor:
+    ...
+def log2_(input: Tensor) -> Tensor:
+    ...
+def log_(input: Tensor) -> Tensor:
+    ...
+def neg_(input: Tensor) -> Tensor:
+    ...
+def negative_(input: Tensor) -> Tensor:
+    ...
+def reciprocal_(input: Tensor) -> Tensor:
+    ...
+def relu_(input: Tensor, inplace: _bool=...) -> Tensor:
+    ...
+def round_(input: Tensor, *, decimals: _int=...) -> Tensor:
+    ...
+def rsqrt_(input: Tensor) -> Tensor:
+    ...
+def sigmoid_(input: Tensor) -> Tensor:
+    ...
+def sin_(input: Tensor) -> Tensor:
+    ...
+def sinh_(input: Tensor) -> Tensor:
+    ...
+def sqrt_(input: Tensor) -> Tensor:
+    ...
+def square_(input: Tensor) -> Tensor:
+    ...
+def tan_(input: Tensor) -> Tensor:
+    ...
+def tanh_(input: Tensor) -> Tensor:
+    ...
+def trunc_(input: Tensor) -> Tensor:
+    ...
 bool: dtype
 uint8: dtype
 int8: dtype

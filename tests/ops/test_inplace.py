@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -152,3 +153,10 @@ def test_drawn_values_come_from_the_generator() -> None:
 def test_detach_in_place_leaves_the_graph() -> None:
     x = gy.ones(2, requires_grad=True) * 2
     assert x.detach_() is x and not x.requires_grad
+
+
+def test_a_form_has_the_signature_of_its_function_and_is_one_itself_where_pytorch_says_so() -> None:
+    x = gy.tensor([-2.0, 0.5, 3.0])
+    assert gy.clamp_(x, min=-1.0, max=1.0) is x and x.tolist() == [-1.0, 0.5, 1.0]
+    assert gy.relu_(x).tolist() == [0.0, 0.5, 1.0] and gy.zero_(x).tolist() == [0.0] * 3
+    assert str(inspect.signature(gy.Tensor.add_)) == str(inspect.signature(gy.add))

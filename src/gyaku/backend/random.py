@@ -144,9 +144,9 @@ def get_rng_state() -> dict[str, int]:
     return default_generator.get_state()
 
 
-def set_rng_state(state: dict[str, int]) -> None:
+def set_rng_state(new_state: dict[str, int]) -> None:
     """Put the default stream back to a state of ``get_rng_state``."""
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)
 
 
 def initial_seed() -> int:

@@ -104,9 +104,10 @@ class Tensor:
         """Return whether the memory is in C order without gaps."""
         return bool(self._array.flags.c_contiguous)
 
-    def stride(self) -> tuple[int, ...]:
-        """Return the steps between neighbours, in elements."""
-        return tuple(s // self._array.itemsize for s in self._array.strides)
+    def stride(self, dim: int | None = None) -> Any:
+        """Return the steps between neighbours, in elements: of every dimension, or of ``dim`` alone."""
+        steps = tuple(s // self._array.itemsize for s in self._array.strides)
+        return steps if dim is None else steps[dim]
 
     def __len__(self) -> int:
         if not self._array.shape:
@@ -278,9 +279,9 @@ class Tensor:
         """Return this tensor on the CPU."""
         return self.to(CPU)
 
-    def cuda(self, index: int | None = None) -> Tensor:
-        """Return this tensor on a GPU (the default one unless ``index`` says which)."""
-        return self.to(device("cuda", index))
+    def cuda(self, device: Any = None) -> Tensor:
+        """Return this tensor on a GPU (the default one unless ``device``, a number or a device, says which)."""
+        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
     # -- Python's own protocols ----------------------------------------------------------------------------------
     def __bool__(self) -> bool:

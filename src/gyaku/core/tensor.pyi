@@ -74,7 +74,7 @@ class Tensor:
     def is_contiguous(self) -> _bool:
         ...
 
-    def stride(self) -> tuple[_int, ...]:
+    def stride(self, dim: _int | None=...) -> Any:
         ...
 
     def __len__(self) -> _int:
@@ -161,7 +161,7 @@ class Tensor:
     def cpu(self) -> Tensor:
         ...
 
-    def cuda(self, index: _int | None=...) -> Tensor:
+    def cuda(self, device: Any=...) -> Tensor:
         ...
 
     def __bool__(self) -> _bool:
@@ -330,7 +330,7 @@ class Tensor:
     def abs(self) -> Tensor:
         ...
 
-    def abs_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def abs_(self) -> Tensor:
         ...
 
     def absolute(self) -> Tensor:
@@ -339,25 +339,25 @@ class Tensor:
     def acos(self) -> Tensor:
         ...
 
-    def acos_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def acos_(self) -> Tensor:
         ...
 
     def add(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
-    def add_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def add_(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
     def addcdiv(self, tensor1: Any, tensor2: Any, *, value: _float=...) -> Tensor:
         ...
 
-    def addcdiv_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def addcdiv_(self, tensor1: Any, tensor2: Any, *, value: _float=...) -> Tensor:
         ...
 
     def addcmul(self, tensor1: Any, tensor2: Any, *, value: _float=...) -> Tensor:
         ...
 
-    def addcmul_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def addcmul_(self, tensor1: Any, tensor2: Any, *, value: _float=...) -> Tensor:
         ...
 
     def addmm(self, mat1: Tensor, mat2: Tensor, *, beta: _float=..., alpha: _float=...) -> Tensor:
@@ -399,19 +399,19 @@ class Tensor:
     def asin(self) -> Tensor:
         ...
 
-    def asin_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def asin_(self) -> Tensor:
         ...
 
     def atan(self) -> Tensor:
         ...
 
-    def atan_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def atan_(self) -> Tensor:
         ...
 
     def backward(self, gradient: Any=..., retain_graph: _bool | None=..., create_graph: _bool=..., inputs: Any=...) -> None:
         ...
 
-    def bernoulli(self, *, generator: Any=...) -> Tensor:
+    def bernoulli(self, p: _float | None=..., *, generator: Any=...) -> Tensor:
         ...
 
     def bernoulli_(self, p: _float=..., *, generator: Any=...) -> Tensor:
@@ -423,25 +423,25 @@ class Tensor:
     def bitwise_and(self, other: Any) -> Tensor:
         ...
 
-    def bitwise_and_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def bitwise_and_(self, other: Any) -> Tensor:
         ...
 
     def bitwise_not(self) -> Tensor:
         ...
 
-    def bitwise_not_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def bitwise_not_(self) -> Tensor:
         ...
 
     def bitwise_or(self, other: Any) -> Tensor:
         ...
 
-    def bitwise_or_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def bitwise_or_(self, other: Any) -> Tensor:
         ...
 
     def bitwise_xor(self, other: Any) -> Tensor:
         ...
 
-    def bitwise_xor_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def bitwise_xor_(self, other: Any) -> Tensor:
         ...
 
     def bmm(self, mat2: Tensor) -> Tensor:
@@ -456,7 +456,7 @@ class Tensor:
     def ceil(self) -> Tensor:
         ...
 
-    def ceil_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def ceil_(self) -> Tensor:
         ...
 
     def chunk(self, chunks: _int, dim: _int=...) -> tuple[Tensor, ...]:
@@ -465,25 +465,25 @@ class Tensor:
     def clamp(self, min: Any=..., max: Any=...) -> Tensor:
         ...
 
-    def clamp_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def clamp_(self, min: Any=..., max: Any=...) -> Tensor:
         ...
 
     def clamp_max(self, max: Any) -> Tensor:
         ...
 
-    def clamp_max_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def clamp_max_(self, max: Any) -> Tensor:
         ...
 
     def clamp_min(self, min: Any) -> Tensor:
         ...
 
-    def clamp_min_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def clamp_min_(self, min: Any) -> Tensor:
         ...
 
     def clip(self, min: Any=..., max: Any=...) -> Tensor:
         ...
 
-    def clip_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def clip_(self, min: Any=..., max: Any=...) -> Tensor:
         ...
 
     def clone(self) -> Tensor:
@@ -492,19 +492,19 @@ class Tensor:
     def contiguous(self) -> Tensor:
         ...
 
-    def copy_(self, src: Tensor, non_blocking: _bool=...) -> Tensor:
+    def copy_(self, other: Tensor, non_blocking: _bool=...) -> Tensor:
         ...
 
     def cos(self) -> Tensor:
         ...
 
-    def cos_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def cos_(self) -> Tensor:
         ...
 
     def cosh(self) -> Tensor:
         ...
 
-    def cosh_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def cosh_(self) -> Tensor:
         ...
 
     def count_nonzero(self, dim: Any=...) -> Tensor:
@@ -513,13 +513,13 @@ class Tensor:
     def cumprod(self, dim: _int, *, dtype: Any=...) -> Tensor:
         ...
 
-    def cumprod_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def cumprod_(self, dim: _int, *, dtype: Any=...) -> Tensor:
         ...
 
     def cumsum(self, dim: _int, *, dtype: Any=...) -> Tensor:
         ...
 
-    def cumsum_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def cumsum_(self, dim: _int, *, dtype: Any=...) -> Tensor:
         ...
 
     def detach_(self) -> Tensor:
@@ -534,13 +534,13 @@ class Tensor:
     def div(self, other: Any, *, rounding_mode: str | None=...) -> Tensor:
         ...
 
-    def div_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def div_(self, other: Any, *, rounding_mode: str | None=...) -> Tensor:
         ...
 
     def divide(self, other: Any, *, rounding_mode: str | None=...) -> Tensor:
         ...
 
-    def divide_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def divide_(self, other: Any, *, rounding_mode: str | None=...) -> Tensor:
         ...
 
     def dot(self, tensor: Tensor) -> Tensor:
@@ -552,7 +552,7 @@ class Tensor:
     def eq(self, other: Any) -> Tensor:
         ...
 
-    def eq_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def eq_(self, other: Any) -> Tensor:
         ...
 
     def equal(self, other: Tensor) -> _bool:
@@ -561,13 +561,13 @@ class Tensor:
     def erf(self) -> Tensor:
         ...
 
-    def erf_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def erf_(self) -> Tensor:
         ...
 
     def exp(self) -> Tensor:
         ...
 
-    def exp_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def exp_(self) -> Tensor:
         ...
 
     def expand(self, *sizes: Any) -> Tensor:
@@ -579,7 +579,7 @@ class Tensor:
     def expm1(self) -> Tensor:
         ...
 
-    def expm1_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def expm1_(self) -> Tensor:
         ...
 
     def fill_(self, value: Any) -> Tensor:
@@ -591,7 +591,7 @@ class Tensor:
     def flatten(self, start_dim: _int=..., end_dim: _int=...) -> Tensor:
         ...
 
-    def flip(self, *dims: Any) -> Tensor:
+    def flip(self, *axes: Any, dims: Any=...) -> Tensor:
         ...
 
     def float(self) -> Tensor:
@@ -600,25 +600,25 @@ class Tensor:
     def floor(self) -> Tensor:
         ...
 
-    def floor_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def floor_(self) -> Tensor:
         ...
 
     def floor_divide(self, other: Any) -> Tensor:
         ...
 
-    def floor_divide_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def floor_divide_(self, other: Any) -> Tensor:
         ...
 
     def fmod(self, other: Any) -> Tensor:
         ...
 
-    def fmod_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def fmod_(self, other: Any) -> Tensor:
         ...
 
     def frac(self) -> Tensor:
         ...
 
-    def frac_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def frac_(self) -> Tensor:
         ...
 
     def gather(self, dim: _int, index: Tensor, *, sparse_grad: _bool=...) -> Tensor:
@@ -627,7 +627,7 @@ class Tensor:
     def ge(self, other: Any) -> Tensor:
         ...
 
-    def ge_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def ge_(self, other: Any) -> Tensor:
         ...
 
     def ger(self, vec2: Tensor) -> Tensor:
@@ -642,7 +642,7 @@ class Tensor:
     def gt(self, other: Any) -> Tensor:
         ...
 
-    def gt_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def gt_(self, other: Any) -> Tensor:
         ...
 
     def half(self) -> Tensor:
@@ -672,13 +672,13 @@ class Tensor:
     def le(self, other: Any) -> Tensor:
         ...
 
-    def le_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def le_(self, other: Any) -> Tensor:
         ...
 
     def lerp(self, end: Any, weight: Any) -> Tensor:
         ...
 
-    def lerp_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def lerp_(self, end: Any, weight: Any) -> Tensor:
         ...
 
     def less(self, other: Any) -> Tensor:
@@ -693,22 +693,22 @@ class Tensor:
     def log10(self) -> Tensor:
         ...
 
-    def log10_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def log10_(self) -> Tensor:
         ...
 
     def log1p(self) -> Tensor:
         ...
 
-    def log1p_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def log1p_(self) -> Tensor:
         ...
 
     def log2(self) -> Tensor:
         ...
 
-    def log2_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def log2_(self) -> Tensor:
         ...
 
-    def log_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def log_(self) -> Tensor:
         ...
 
     def log_softmax(self, dim: _int | None=..., _stacklevel: _int=..., dtype: Any=...) -> Tensor:
@@ -717,25 +717,25 @@ class Tensor:
     def logical_and(self, other: Any) -> Tensor:
         ...
 
-    def logical_and_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def logical_and_(self, other: Any) -> Tensor:
         ...
 
     def logical_not(self) -> Tensor:
         ...
 
-    def logical_not_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def logical_not_(self) -> Tensor:
         ...
 
     def logical_or(self, other: Any) -> Tensor:
         ...
 
-    def logical_or_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def logical_or_(self, other: Any) -> Tensor:
         ...
 
     def logical_xor(self, other: Any) -> Tensor:
         ...
 
-    def logical_xor_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def logical_xor_(self, other: Any) -> Tensor:
         ...
 
     def logsumexp(self, dim: Any, keepdim: _bool=...) -> Tensor:
@@ -747,13 +747,13 @@ class Tensor:
     def lt(self, other: Any) -> Tensor:
         ...
 
-    def lt_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def lt_(self, other: Any) -> Tensor:
         ...
 
     def masked_fill(self, mask: Tensor, value: Any) -> Tensor:
         ...
 
-    def masked_fill_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
         ...
 
     def masked_select(self, mask: Tensor) -> Tensor:
@@ -789,7 +789,7 @@ class Tensor:
     def mul(self, other: Any) -> Tensor:
         ...
 
-    def mul_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def mul_(self, other: Any) -> Tensor:
         ...
 
     def multinomial(self, num_samples: _int, replacement: _bool=..., *, generator: Any=...) -> Tensor:
@@ -798,7 +798,7 @@ class Tensor:
     def multiply(self, other: Any) -> Tensor:
         ...
 
-    def multiply_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def multiply_(self, other: Any) -> Tensor:
         ...
 
     def mv(self, vec: Tensor) -> Tensor:
@@ -810,19 +810,19 @@ class Tensor:
     def ne(self, other: Any) -> Tensor:
         ...
 
-    def ne_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def ne_(self, other: Any) -> Tensor:
         ...
 
     def neg(self) -> Tensor:
         ...
 
-    def neg_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def neg_(self) -> Tensor:
         ...
 
     def negative(self) -> Tensor:
         ...
 
-    def negative_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def negative_(self) -> Tensor:
         ...
 
     def new_ones(self, *size: Any, dtype: Any=..., device: Any=..., requires_grad: _bool=...) -> Tensor:
@@ -849,7 +849,7 @@ class Tensor:
     def outer(self, vec2: Tensor) -> Tensor:
         ...
 
-    def permute(self, *dims: Any) -> Tensor:
+    def permute(self, *order: Any, dims: Any=...) -> Tensor:
         ...
 
     def positive(self) -> Tensor:
@@ -858,7 +858,7 @@ class Tensor:
     def pow(self, exponent: Any) -> Tensor:
         ...
 
-    def pow_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def pow_(self, exponent: Any) -> Tensor:
         ...
 
     def prelu(self, weight: Tensor) -> Tensor:
@@ -873,19 +873,19 @@ class Tensor:
     def reciprocal(self) -> Tensor:
         ...
 
-    def reciprocal_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def reciprocal_(self) -> Tensor:
         ...
 
     def relu(self, inplace: _bool=...) -> Tensor:
         ...
 
-    def relu_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def relu_(self, inplace: _bool=...) -> Tensor:
         ...
 
     def remainder(self, other: Any) -> Tensor:
         ...
 
-    def remainder_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def remainder_(self, other: Any) -> Tensor:
         ...
 
     def repeat(self, *repeats: Any) -> Tensor:
@@ -894,7 +894,7 @@ class Tensor:
     def repeat_interleave(self, repeats: _int, dim: _int | None=...) -> Tensor:
         ...
 
-    def reshape(self, *shape: Any) -> Tensor:
+    def reshape(self, *sizes: Any, shape: Any=...) -> Tensor:
         ...
 
     def reshape_as(self, other: Tensor) -> Tensor:
@@ -906,13 +906,13 @@ class Tensor:
     def round(self, *, decimals: _int=...) -> Tensor:
         ...
 
-    def round_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def round_(self, *, decimals: _int=...) -> Tensor:
         ...
 
     def rsqrt(self) -> Tensor:
         ...
 
-    def rsqrt_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def rsqrt_(self) -> Tensor:
         ...
 
     def scatter(self, dim: _int, index: Tensor, src: Any=..., *, value: Any=...) -> Tensor:
@@ -921,28 +921,31 @@ class Tensor:
     def scatter_add(self, dim: _int, index: Tensor, src: Tensor) -> Tensor:
         ...
 
+    def short(self) -> Tensor:
+        ...
+
     def sigmoid(self) -> Tensor:
         ...
 
-    def sigmoid_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sigmoid_(self) -> Tensor:
         ...
 
     def sign(self) -> Tensor:
         ...
 
-    def sign_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sign_(self) -> Tensor:
         ...
 
     def sin(self) -> Tensor:
         ...
 
-    def sin_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sin_(self) -> Tensor:
         ...
 
     def sinh(self) -> Tensor:
         ...
 
-    def sinh_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sinh_(self) -> Tensor:
         ...
 
     def softmax(self, dim: _int | None=..., _stacklevel: _int=..., dtype: Any=...) -> Tensor:
@@ -951,19 +954,19 @@ class Tensor:
     def sort(self, dim: _int=..., descending: _bool=..., stable: _bool=...) -> Ordered:
         ...
 
-    def split(self, split_size_or_sections: Any, dim: _int=...) -> tuple[Tensor, ...]:
+    def split(self, split_size: Any, dim: _int=...) -> tuple[Tensor, ...]:
         ...
 
     def sqrt(self) -> Tensor:
         ...
 
-    def sqrt_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sqrt_(self) -> Tensor:
         ...
 
     def square(self) -> Tensor:
         ...
 
-    def square_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def square_(self) -> Tensor:
         ...
 
     def squeeze(self, dim: Any=...) -> Tensor:
@@ -978,13 +981,13 @@ class Tensor:
     def sub(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
-    def sub_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def sub_(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
     def subtract(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
-    def subtract_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def subtract_(self, other: Any, *, alpha: _float=...) -> Tensor:
         ...
 
     def sum(self, dim: Any=..., keepdim: _bool=..., *, dtype: Any=...) -> Tensor:
@@ -1005,16 +1008,16 @@ class Tensor:
     def tan(self) -> Tensor:
         ...
 
-    def tan_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def tan_(self) -> Tensor:
         ...
 
     def tanh(self) -> Tensor:
         ...
 
-    def tanh_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def tanh_(self) -> Tensor:
         ...
 
-    def tile(self, *dims: Any) -> Tensor:
+    def tile(self, *times: Any, dims: Any=...) -> Tensor:
         ...
 
     def topk(self, k: _int, dim: _int=..., largest: _bool=..., sorted: _bool=...) -> Ordered:
@@ -1026,13 +1029,13 @@ class Tensor:
     def tril(self, diagonal: _int=...) -> Tensor:
         ...
 
-    def tril_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def tril_(self, diagonal: _int=...) -> Tensor:
         ...
 
     def triu(self, diagonal: _int=...) -> Tensor:
         ...
 
-    def triu_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def triu_(self, diagonal: _int=...) -> Tensor:
         ...
 
     def true_divide(self, other: Any, *, rounding_mode: str | None=...) -> Tensor:
@@ -1041,7 +1044,7 @@ class Tensor:
     def trunc(self) -> Tensor:
         ...
 
-    def trunc_(self, *args: Any, **kwargs: Any) -> Tensor:
+    def trunc_(self) -> Tensor:
         ...
 
     def type_as(self, other: Tensor) -> Tensor:

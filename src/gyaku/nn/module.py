@@ -10,9 +10,10 @@ from typing import Any
 
 from gyaku.base.errors import GraphError, GyakuError, MissingMethodError, UnknownNameError
 from gyaku.core.backward import clear_grad
+from gyaku.core.hooks import RemovableHandle
 from gyaku.core.mode import state
 from gyaku.core.op import context_of_call
-from gyaku.core.tensor import Parameter, RemovableHandle, Tensor
+from gyaku.core.tensor import Parameter, Tensor
 from gyaku.nn.hooks import checked_name, refuse, run_hooked
 from gyaku.nn.state import IncompatibleKeys, collect_state, load_state
 

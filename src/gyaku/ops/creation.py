@@ -223,3 +223,15 @@ def is_tensor(obj: Any) -> bool:
 def numel(input: Tensor) -> int:
     """Return the number of elements."""
     return input.numel()
+
+
+@public()
+def is_floating_point(input: Tensor) -> bool:
+    """Return whether the numbers are floating."""
+    return input.is_floating_point()
+
+
+@public()
+def detach(input: Tensor) -> Tensor:
+    """Return a tensor with the same memory and no graph."""
+    return input.detach()

@@ -72,7 +72,7 @@ def randint(
     if high is None or size is None:
         raise ArgumentError("randint", "randint(high, size) or randint(low, high, size)", "no size")
     kind = numpy_type(int if dtype is None else dtype)
-    if kind.kind in "iu" and not np.iinfo(kind).min <= low <= high <= np.iinfo(kind).max + 1:
+    if kind.kind in "iu" and (low < np.iinfo(kind).min or high > np.iinfo(kind).max + 1):
         raise ArgumentError("randint", f"ends that {kind} can hold", f"low={low}, high={high}")
     values = stream(generator).integers(int(low), int(high), sizes_of("randint", (size,)))
     return finished(values.astype(kind, copy=False), device, requires_grad)
@@ -125,17 +125,22 @@ def randint_like(
 
 
 @public("bernoulli")
-def bernoulli(input: Tensor, *, generator: Any = None) -> Tensor:
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Any = None) -> Tensor:
     """Return 1 with the probability that ``input`` says at each place, else 0, in the type of ``input``.
 
+    With ``p`` that is the probability everywhere, and ``input`` gives shape and type alone.
     Raises ``ArgumentError`` for a probability outside [0, 1].
     """
-    p = input.detach().cpu()._array
-    if p.dtype.kind != "f":
-        raise DtypeError("bernoulli", "floating probabilities", str(p.dtype))
-    if not np.all((p >= 0) & (p <= 1)):
+    if p is not None:
+        return input.detach().clone().bernoulli_(p, generator=generator)
+    chance = input.detach().cpu()._array
+    if chance.dtype.kind != "f":
+        raise DtypeError("bernoulli", "floating probabilities", str(chance.dtype))
+    if not np.all((chance >= 0) & (chance <= 1)):
         raise ArgumentError("bernoulli", "probabilities from 0 to 1", "one outside")
-    return finished((uniforms(p.shape, p.dtype, generator) < p).astype(p.dtype), input.device, False)
+    return finished(
+        (uniforms(chance.shape, chance.dtype, generator) < chance).astype(chance.dtype), input.device, False
+    )
 
 
 @public()

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gyaku.backend.devices import move
-from gyaku.backend.dtypes import bool_, dtype, float16, float32, float64, int32, int64
+from gyaku.backend.dtypes import bool_, dtype, float16, float32, float64, int16, int32, int64
 from gyaku.core.op import FUNCTIONS, Op, apply, apply1, public, register
 from gyaku.core.tensor import Tensor
 from gyaku.ops.arithmetic import div, mul, sub
@@ -77,6 +77,12 @@ def as_long(input: Tensor) -> Tensor:
 def as_int(input: Tensor) -> Tensor:
     """Return the tensor with 32-bit integers, cut towards 0; itself when it has them already."""
     return _cast(input, int32)
+
+
+@public("short", top=False)
+def as_short(input: Tensor) -> Tensor:
+    """Return the tensor with 16-bit integers, cut towards 0; itself when it has them already."""
+    return _cast(input, int16)
 
 
 @public("bool", top=False)

@@ -1,10 +1,11 @@
-"""Forms that write into the memory of their tensor: ``add_``, ``zero_``, ``x += 1``, ...
+"""Forms that write into the memory of their tensor: ``add_``, ``zero_``, ``x += 1``, ``gyaku.exp_(x)``, ...
 
 They are for tensors outside the graph, so for parameters under ``no_grad``. What was recorded before notices the write.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -55,27 +56,35 @@ def _overwrite(where: str, function: Callable[..., Any], t: Tensor, args: Any, k
     return put(where, t, value)
 
 
-def _in_place(name: str) -> None:
-    """Give tensors the method ``name_`` that writes what ``name`` returns into the tensor itself."""
+def _in_place(name: str, top: bool) -> None:
+    """Give tensors the method ``name_`` that writes what ``name`` returns into the tensor itself.
+
+    It has the signature of ``name``; with ``top`` it is also a function, ``gyaku.name_``.
+    """
     function, where = FUNCTIONS[name], f"{name}_"
 
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return _overwrite(where, function, self, args, kwargs)
+    def method(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return _overwrite(where, function, input, args, kwargs)
 
+    functools.update_wrapper(method, function, assigned=("__annotations__",))
     method.__name__ = method.__qualname__ = where
     method.__doc__ = f"Write ``{name}`` of this tensor into its own memory and return it; not while it is in a graph."
-    public(where, top=False)(method)
+    public(where, top=top)(method)
 
 
-_NAMES = (
-    "add sub subtract mul multiply div divide neg negative pow square sqrt rsqrt reciprocal remainder fmod "
-    "floor_divide lerp addcmul addcdiv exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh erf "
-    "abs sign floor ceil trunc round frac clamp clip clamp_min clamp_max masked_fill tril triu cumsum cumprod "
-    "eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not "
-    "sigmoid relu"
+# PyTorch has the first ones as functions too.
+_FUNCTIONS_TOO = (
+    "neg negative square sqrt rsqrt reciprocal exp expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh "
+    "tanh erf abs floor ceil trunc round frac clamp clip clamp_min clamp_max sigmoid relu"
 )
-for _name in _NAMES.split():
-    _in_place(_name)
+_METHODS_ONLY = (
+    "add sub subtract mul multiply div divide pow remainder fmod floor_divide lerp addcmul addcdiv sign masked_fill "
+    "tril triu cumsum cumprod eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and bitwise_or "
+    "bitwise_xor bitwise_not"
+)
+for _top, _names in ((True, _FUNCTIONS_TOO), (False, _METHODS_ONLY)):
+    for _name in _names.split():
+        _in_place(_name, _top)
 
 
 def _augmented(symbol: str, name: str) -> None:
@@ -120,13 +129,13 @@ for _symbol, _name in {
 
 
 # -- given values ------------------------------------------------------------------------------------------------------
-@public("zero_", top=False)
+@public("zero_")
 def zero_(input: Tensor) -> Tensor:
     """Set every element to 0 and return the tensor."""
     return write(input, 0)
 
 
-@public("fill_", top=False)
+@public("fill_")
 def fill_(input: Tensor, value: Any) -> Tensor:
     """Set every element to one number and return the tensor."""
     if isinstance(value, Tensor):
@@ -141,29 +150,29 @@ def fill_(input: Tensor, value: Any) -> Tensor:
 
 
 @public("copy_", top=False)
-def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """Write the elements of ``src`` (broadcast, converted to this type and device) and return the tensor."""
-    if not isinstance(src, Tensor):
-        raise DtypeError("copy_", "a tensor", type(src).__name__, context=context_of_call())
-    if _in_graph(src):
+def copy_(input: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write the elements of ``other`` (broadcast, converted to this type and device) and return the tensor."""
+    if not isinstance(other, Tensor):
+        raise DtypeError("copy_", "a tensor", type(other).__name__, context=context_of_call())
+    if _in_graph(other):
         raise GraphError(
             "copy_",
             "a source outside the graph, because its gradient would be lost",
             "one that requires grad",
-            hint="use src.detach(), or src.clone() for a copy in the graph",
+            hint="use other.detach(), or other.clone() for a copy in the graph",
             context=context_of_call(),
         )
     try:
-        return write(input, src.detach().to(input.device)._array)
+        return write(input, other.detach().to(input.device)._array)
     except ValueError as error:
         if isinstance(error, (GraphError, ShapeError)):
             raise
         raise ShapeError(
-            "copy_", f"a source that broadcasts to {input.shape}", str(src.shape), context=context_of_call()
+            "copy_", f"a source that broadcasts to {input.shape}", str(other.shape), context=context_of_call()
         ) from error
 
 
-@public("detach_", top=False)
+@public("detach_")
 def detach_(input: Tensor) -> Tensor:
     """Take this tensor out of its graph and return it: from here on it is a constant."""
     input._node = None

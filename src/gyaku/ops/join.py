@@ -146,7 +146,7 @@ class Unbind(Op):
         return xp.stack(gy, axis=self.axis)
 
 
-@public("split")
+@public()
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return views: pieces of one size along ``dim`` (the last may be smaller), or of the sizes in a list."""
     axis = _dimension_of("split", tensor, dim)
@@ -161,6 +161,12 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             raise ArgumentError("split", "a size of at least 1", str(size), context=context_of_call())
         sizes = tuple([min(size, n - start) for start in range(0, n, size)]) or (0,)
     return apply(Split(axis, sizes), tensor)
+
+
+@public("split", top=False)
+def split_method(tensor: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Return views as ``gyaku.split`` does; PyTorch's method calls the argument ``split_size``."""
+    return split(tensor, split_size, dim)
 
 
 def _dimension_of(where: str, x: Tensor, dim: int) -> int:
@@ -227,9 +233,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @public("tile")
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
     """Return the tensor repeated along the last dimensions, as ``repeat`` with 1 for those not named."""
-    times = sizes_of(dims, "tile")
+    times = sizes_of(times if dims is None else (dims,), "tile")
     return apply(Tile((1,) * (ndim_of(input, "tile") - len(times)) + times), input)
 
 
@@ -259,9 +265,9 @@ class Flip(Op):
 
 
 @public("flip")
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """Return a copy with the order along ``dims`` reversed."""
-    axes = sizes_of(dims, "flip")
+    axes = sizes_of(axes if dims is None else (dims,), "flip")
     return apply(Flip(axes_of(axes, ndim_of(input, "flip"), "flip") or ()), input)
 
 

@@ -208,6 +208,9 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return FUNCTIONS["mul"](input[:, None], vec2)
 
 
+FUNCTIONS.update(ger=outer)  # PyTorch's second name
+
+
 @public("addmm")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)``; ``input`` is broadcast. With beta 0 ``input`` is not read."""

@@ -34,12 +34,12 @@ class Reshape(Op):
 
 
 @public("reshape")
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """Return the same elements in another shape; one size may be -1. Shares memory where possible.
 
     Raises ``ShapeError`` when the number of elements differs.
     """
-    return apply(Reshape(sizes_of(shape, "reshape")), input)
+    return apply(Reshape(sizes_of(sizes if shape is None else (shape,), "reshape")), input)
 
 
 @public("view", top=False)
@@ -135,10 +135,11 @@ class Permute(Op):
 
 
 @public("permute")
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """Return a view with the dimensions in the order ``dims``."""
     ndim = ndim_of(input, "permute")
-    axes = tuple([axis_of(d, ndim, "permute") for d in sizes_of(dims, "permute")])
+    order = sizes_of(order if dims is None else (dims,), "permute")
+    axes = tuple([axis_of(d, ndim, "permute") for d in order])
     if sorted(axes) != list(range(ndim)):
         raise ArgumentError("permute", f"each of {ndim} dimensions once", str(axes), context=context_of_call())
     return apply(Permute(axes), input)

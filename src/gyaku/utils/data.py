@@ -276,13 +276,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
     )
 
 
-def default_convert(sample: Any) -> Any:
+def default_convert(data: Any) -> Any:
     """Return a sample with its arrays as tensors, for a loader without batches."""
-    if isinstance(sample, (np.ndarray, np.generic)):
-        return Tensor(np.asarray(sample))
-    if isinstance(sample, Mapping):
-        return {key: default_convert(value) for key, value in sample.items()}
-    return type(sample)(map(default_convert, sample)) if type(sample) in (tuple, list) else sample
+    if isinstance(data, (np.ndarray, np.generic)):
+        return Tensor(np.asarray(data))
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    return type(data)(map(default_convert, data)) if type(data) in (tuple, list) else data
 
 
 class DataLoader:
@@ -314,6 +314,7 @@ class DataLoader:
         prefetch_factor: int | None = None,
         persistent_workers: bool = False,
         pin_memory_device: str = "",
+        in_order: bool = True,
     ) -> None:
         self.dataset, self.drop_last, self.generator = dataset, drop_last, generator
         self.batch_size = None if batch_size is None else _at_least("DataLoader", "batch_size", batch_size, 1)
