@@ -24,8 +24,8 @@ from gyaku.base.tree import flatten, rebuild
 Progress = Callable[[int, int], None]
 Job = Callable[..., Any]
 
+_LOOKS = ("__init__", "experiment", "output", "style")  # modules of this room that no job calls
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_SHARED = ("jobs.py", "sets.py", "training.py")  # of this room: what jobs call beside their own file
 
 
 class Runner:
@@ -109,10 +109,12 @@ def plain(result: Any) -> Any:
 @functools.cache
 def digest(path: str) -> str:
     """Return a hash of a source file and of everything in the library that computes."""
+    from gyaku.figures.experiment import CATALOGUE
+
     package = Path(__file__).resolve().parents[1]
     rooms = [p for p in sorted(package.iterdir()) if p.is_dir() and p.name not in {"figures", "report", "cli"}]
     files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
-    shared = [file for name in _SHARED if (file := package / "figures" / name).exists()]
+    shared = [file for file in sorted((package / "figures").glob("*.py")) if file.stem not in {*CATALOGUE, *_LOOKS}]
     total = hashlib.sha256()
     for file in [*files, *shared, Path(path)]:
         total.update(hashlib.sha256(file.read_bytes()).digest())

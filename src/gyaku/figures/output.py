@@ -45,16 +45,20 @@ def file_names(name: str, languages: Sequence[str]) -> list[str]:
     return [*(f"{name}.{lang}.{kind}" for lang in languages for kind in FORMATS), f"{name}.csv", f"{name}.json"]
 
 
-def rendered(figure: Any) -> dict[str, bytes]:
-    """Return the picture in every format; equal numbers give equal bytes (no dates inside)."""
+def rendered(figure: Any, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
+    """Return the picture in each format; equal numbers give equal bytes (no dates inside)."""
     from gyaku.figures.style import drawing
 
     found = {}
     with drawing():
-        for kind in FORMATS:
+        engine = figure.get_layout_engine()
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # laid out once, the same in every format
+        for kind in formats:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, metadata=_STAMPS[kind])
             found[kind] = buffer.getvalue()
+        figure.set_layout_engine(engine)
     return found
 
 
