@@ -18,10 +18,11 @@ EXPERIMENT = Experiment(
     ("Decision boundaries by width and depth", "幅と深さによる決定境界"),
     ("Each picture is a network after the same training on three spirals. Few units cut the plane by a few straight "
      "lines; with more units in a layer (to the right) or more layers (downwards) the regions follow the arms. The "
-     "number is the accuracy on new points, its mean over seeds.",
+     "number is the accuracy on new points, its mean over seeds. Two units a layer are a bottleneck that more layers "
+     "do not mend.",
      "3 本の渦巻きを同じだけ学習させたネットワークの分類領域です。ユニットが少ないと数本の直線で平面を切るだけですが、"
      "1 層のユニットを増やすか（右へ）、層を増やすと（下へ）、領域は渦の腕に沿います。数字は新しい点での正解率（シード"
-     "平均）です。"),
+     "平均）です。各層 2 ユニットでは狭すぎて、層を増やしても改善しません。"),
 )
 LEVELS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {  # widths, depths, seeds, epochs
     "quick": ((2, 8, 32), (1, 3), 5, 60), "default": ((2, 4, 8, 32), (1, 2, 3), 10, 150),

@@ -37,7 +37,7 @@ TITLES = {
     "init": ("+ Glorot's initial values", "＋ Glorot の初期値"), "adam": ("+ Adam", "＋ Adam"),
     "batch_norm": ("+ batch normalization", "＋ バッチ正規化"), "relu": ("+ ReLU (He)", "＋ ReLU（He）"),
 }
-LEVELS = {"quick": ((1, 2, 4, 8), 3, 5), "default": (tuple(range(1, 9)), 3, 5), "full": (tuple(range(1, 9)), 10, 20)}
+LEVELS = {"quick": ((1, 2, 4, 8), 3, 5), "default": (tuple(range(1, 9)), 5, 5), "full": (tuple(range(1, 9)), 10, 20)}
 
 
 def fit(repair: str, depth: int, seed: int, data: str, epochs: int) -> float:

@@ -98,6 +98,7 @@ def _curves(axes: Any, scores: dict[str, Any], task: str, say: Say) -> None:
     linear = scores["linear"].mean()
     axes.axhline(linear, color=COLOURS["baseline"], linestyle="--", linewidth=1.5)
     axes.set(xlim=(1, last), xscale="log", title=say(*TITLES[task]), xlabel=say("epoch", "エポック"))
+    axes.xaxis.set_major_formatter("{x:g}")
     if task == "regression":
         axes.set(ylabel=say("root mean squared error", "二乗平均平方根誤差"), ylim=(0, 0.6))
     else:
