@@ -1,4 +1,4 @@
-"""Edges of operations that once gave a wrong number, a wrong type or a bare NumPy error; PyTorch 2.13 gives the same."""
+"""Edges of operations that once gave a wrong number, a wrong type or a bare error; PyTorch 2.13 is the oracle."""
 
 from __future__ import annotations
 
@@ -85,3 +85,20 @@ def test_pad_returns_memory_of_its_own() -> None:
     for widths in ((0, 0), (-1, 0)):
         gy.nn.functional.pad(x, widths).fill_(7)
     assert x.sum().item() == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gy.outer([1, 2], [3]), "outer: expected arguments that fit outer(input, vec2), got ([1, 2], [3])"),
+        (lambda: gy.zeros(2, 3).topk("a"), "topk: expected arguments that fit topk(input, k, dim, largest, sorted)"),
+        (lambda: gy.gather(gy.zeros(2)), "gather: expected arguments that fit gather(input, dim, index"),
+        (lambda: gy.nn.functional.cross_entropy(gy.zeros(2, 3), [0, 1]), "cross_entropy: expected arguments"),
+        (lambda: gy.zeros(2, 3).reshape([gy.zeros(9, 9)]), "reshape: expected sizes as integers"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_refused_in_one_line(call, words: str) -> None:
+    with pytest.raises((DtypeError, ArgumentError)) as caught:
+        call()
+    text = str(caught.value)
+    assert words in text and "\n" not in text and "test_abuse.py" in text

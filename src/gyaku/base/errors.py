@@ -11,6 +11,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONG = 240  # characters of what came that a message shows
+
 
 class GyakuError(Exception):
     """Base of all errors of this package.
@@ -35,6 +37,9 @@ class GyakuError(Exception):
 
 
 def _expected_got(expected: str, got: str) -> str:
+    """Return the middle of the sentence; what came is told on one line, and no longer than a line or two."""
+    got = " ".join(got.split())
+    got = got if len(got) <= _LONG else f"{got[: _LONG - 4]} ..."
     return f"expected {expected}, got {got}" if got else f"expected {expected}"
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from gyaku.backend.dtypes import get_default_dtype, promote
 from gyaku.backend.namespace import namespace_of, numpy_namespace
 from gyaku.base.errors import ArgumentError, DeviceError, DtypeError, GyakuError, ShapeError
+from gyaku.core.guard import guarded
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
 from gyaku.core.tensor import Tensor, new_tensor
@@ -117,6 +118,7 @@ def public(*methods: str, top: bool = True) -> Callable[[Function], Function]:
     """
 
     def enter(function: Function) -> Function:
+        function = guarded(function)
         if top:
             FUNCTIONS[function.__name__] = function
         for name in methods:
@@ -147,7 +149,7 @@ def apply(op: Op, *inputs: Any) -> Any:
     """Run ``op`` on tensors (numbers and None are constants), record it when a gradient is wanted, return tensors.
 
     Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path. This function
-    and ``walk`` are the two hot paths of the package; what is rare lives in the helpers below.
+    and ``walk`` are the two hot paths of the package; what is rare lives in the functions below.
     """
     out: Any
     frame: Any

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.base.errors import ArgumentError, ShapeError, UnknownNameError
+from gyaku.core.guard import guarded
 from gyaku.core.op import FUNCTIONS
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.ops.activation import (
@@ -118,6 +119,11 @@ def _sources(n: int, low: int, high: int, mode: str, x: Tensor) -> Tensor:
     elif n > 1:
         i = np.abs((i + n - 1) % (2 * n - 2) - (n - 1))
     return new_tensor(i.astype(np.int64)).to(x.device)
+
+
+for _name in __all__:
+    if not hasattr(globals()[_name], "__wrapped__"):
+        globals()[_name] = guarded(globals()[_name])
 
 
 def __getattr__(name: str) -> Any:
