@@ -41,7 +41,7 @@ HIDDEN, RATE, ROWS, BATCHES = 5, 0.05, 320, (1, 2, 4, 8, 16, 32, 64)
 INITS = {"he": ("-", "He"), "small": ("--", "σ = 0.01")}  # line and name
 NORMS = {"none": "plain", "batch": "batch_norm"}
 GAMMA, BETA = 1.5, 2.0
-SIZES = {"quick": (3, 8), "default": (10, 20), "full": (50, 40)}  # seeds, epochs
+SIZES = {"quick": (3, 5), "default": (10, 20), "full": (50, 40)}  # seeds, epochs
 
 
 def one(norm: str, init: str, seed: int, epochs: int) -> dict[str, Any]:

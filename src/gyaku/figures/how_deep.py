@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
 RATES = {"sgd": 0.05, "adam": 0.002}
 INITS, NORMS, UNITS, LEARNED = ("small", "he"), ("none", "batch"), 32, 0.5
 LEVELS: dict[str, tuple[int, tuple[int, ...], int]] = {  # seeds, depths, training steps
-    "quick": (2, (3, 12), 80), "default": (3, (2, 5, 10, 20, 40), 250), "full": (5, (2, 5, 10, 20, 40, 80), 1500),
+    "quick": (2, (3, 12), 60), "default": (3, (2, 5, 10, 20, 40), 250), "full": (5, (2, 5, 10, 20, 40, 80), 1500),
 }  # fmt: skip
 WORDS = ("batch norm", "skips"), ("バッチ正規化", "スキップ")
 ROWS = list(itertools.product(INITS, RATES))

@@ -118,14 +118,8 @@ def _ridges(ax: Any, each: dict[str, Any], colour: str) -> None:
     for i, counts in enumerate(each["histogram"]):
         floor, full = -1.15 * i, np.sort(counts)[-2]  # the highest bar, often that of exact zeros, is cut
         ax.stairs(np.minimum(counts / full, 1.0) + floor, edges, baseline=floor, fill=True, color=colour, alpha=0.75)
-        label(
-            ax,
-            end,
-            floor + 0.4,
-            ("σ  " if i == 0 else "") + _short(each["deviation"][:, i].mean()),
-            offset=(5, 0),
-            fontsize=12,
-        )
+        text = ("σ  " if i == 0 else "") + _short(each["deviation"][:, i].mean())
+        label(ax, end, floor + 0.4, text, offset=(5, 0), fontsize=12)
     ax.set(yticks=[], xlim=(edges[0], end + 0.42 * width), ylim=(-3.5, 1.1))
     ax.grid(False)
     ticks = [edges[0], edges[0] + width / 2, end] if end == 1 else MaxNLocator(3).tick_values(0, end)

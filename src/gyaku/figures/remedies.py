@@ -41,7 +41,7 @@ NAMES = {
     "plain": ("plain sigmoid", "シグモイドのみ"), "relu": ("ReLU + He", "ReLU + He"),
     "batch_norm": ("batch norm", "バッチ正規化"), "residual": ("skips", "スキップ接続"),
 }  # fmt: skip
-SIZES = {"quick": (3, 12), "default": (10, 30), "full": (30, 60)}  # seeds, epochs
+SIZES = {"quick": (3, 8), "default": (10, 30), "full": (30, 60)}  # seeds, epochs
 
 
 def one(name: str, seed: int, epochs: int) -> dict[str, Any]:

@@ -101,19 +101,14 @@ def measure(level: str, run: Runner) -> dict[str, Any]:
     """Return the graph, the identity's error, ``weights`` and ``gradients`` by setting (seeds, ...)."""
     n, steps = SIZES[level]
     seeds = [run.seed + i for i in range(n)]
-    found: dict[str, Any] = {
-        "graph": graph(),
-        "identity": [identity_error(s) for s in seeds],
-        "weights": {},
-        "gradients": {},
-    }
+    found: dict[str, Any] = {"graph": graph(), "identity": [identity_error(s) for s in seeds]}
+    found |= {"weights": {}, "gradients": {}}
     for name, (skip, decay) in SETTINGS.items():
         jobs = [{"skip": skip, "decay": decay, "seed": s, "steps": steps} for s in seeds]
         found["weights"][name] = np.array(run(weights, jobs))
     for name, skip, deviation in (("skip", True, 0.01), ("plain", False, 0.01), ("zero", True, 0.0)):
-        found["gradients"][name] = np.array(
-            run(gradients, [{"skip": skip, "deviation": deviation, "seed": s} for s in seeds])
-        )
+        jobs = [{"skip": skip, "deviation": deviation, "seed": s} for s in seeds]
+        found["gradients"][name] = np.array(run(gradients, jobs))
     return found
 
 
@@ -123,35 +118,24 @@ def draw(data: dict[str, Any], say: Say) -> Any:
 
     figure, (left, middle, right) = canvas(1, 3, width=16, height=5.6, width_ratios=[1.35, 1, 1])
     _graph(left, data["graph"], say)
-    texts = {
-        "skip, decay": say("skip, decay", "スキップ・減衰あり"),
-        "skip": say("skip, no decay", "スキップ・減衰なし"),
-        "plain": say("no skip, decay", "スキップなし・減衰あり"),
-    }
-    colours = {"skip, decay": COLOURS["residual"], "skip": SKY, "plain": COLOURS["plain"]}
-    for name, values in data["weights"].items():
-        steps = 10 * np.arange(values.shape[1])
-        band(middle, steps, np.log10(values), colours[name], texts[name])
-    middle.set(
-        xlim=(0, steps[-1] * 1.75),
-        xticks=[0, steps[-1]],
-        xlabel=say("iteration", "反復回数"),
-        title=say("size of F's weights (start: 1)", "F の重みの大きさ（開始時 1）"),
+    texts = (
+        say("skip, decay", "スキップ・減衰あり"),
+        say("skip, no decay", "スキップ・減衰なし"),
+        say("no skip, decay", "スキップなし・減衰あり"),
     )
-    for name, text in (("skip", say("skips", "スキップあり")), ("plain", say("no skips", "スキップなし"))):
-        band(
-            right,
-            np.arange(BLOCKS + 1),
-            np.log10(data["gradients"][name]),
-            COLOURS["residual" if name == "skip" else "plain"],
-            text,
-        )
+    colours = COLOURS["residual"], SKY, COLOURS["plain"]
+    for values, colour, text in zip(data["weights"].values(), colours, texts, strict=True):
+        band(middle, 10 * np.arange(values.shape[1]), np.log10(values), colour, text)
+    steps = 10 * values.shape[1]
+    middle.set(xlim=(0, steps * 1.75), xticks=[0, steps], xlabel=say("iteration", "反復回数"))
+    middle.set_title(say("size of F's weights (start: 1)", "F の重みの大きさ（開始時 1）"))
+    both = ("skip", "residual", say("skips", "スキップあり")), ("plain", "plain", say("no skips", "スキップなし"))
+    for name, colour, text in both:
+        band(right, np.arange(BLOCKS + 1), np.log10(data["gradients"][name]), COLOURS[colour], text)
     right.set(
-        xlim=(0, BLOCKS * 1.5),
-        xticks=range(0, BLOCKS + 1, 10),
-        xlabel=say("blocks passed", "通ったブロックの数"),
-        title=say("size of the gradient (top: 1)", "勾配の大きさ（出力側 1）"),
+        xlim=(0, BLOCKS * 1.5), xticks=range(0, BLOCKS + 1, 10), xlabel=say("blocks passed", "通ったブロックの数")
     )
+    right.set_title(say("size of the gradient (top: 1)", "勾配の大きさ（出力側 1）"))
     for ax in (middle, right):
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.yaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
@@ -159,18 +143,15 @@ def draw(data: dict[str, Any], say: Say) -> Any:
 
 
 def _graph(ax: Any, nodes: dict[str, dict[str, float]], say: Say) -> None:
-    """Draw the nodes from left to right, the skip as an arc, values below and gradients above them."""
+    """Draw the nodes from left to right, the skip below, values below and gradients above them."""
     places = {"x": (0.0, 0.0), "a": (1.1, 1.0), "h": (2.2, 1.0), "F": (3.3, 1.0), "+": (4.4, 0.0), "y": (5.4, 0.0)}
     names = {"x": "$x$", "a": "$wx$", "h": "ReLU", "F": "$F$", "+": "$+$", "y": "$y$"}
     for start, end in (("x", "a"), ("a", "h"), ("h", "F"), ("F", "+"), ("x", "+"), ("+", "y")):
         style = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.6, "shrinkA": 17, "shrinkB": 17}
         ax.annotate("", places[end], places[start], arrowprops=style)
     for name, (x, y) in places.items():
-        box = {
-            "boxstyle": "circle,pad=0.35" if len(name) == 1 and name != "h" else "round,pad=0.4",
-            "facecolor": "white",
-            "edgecolor": INK,
-        }
+        shape = "round,pad=0.4" if name == "h" else "circle,pad=0.35"
+        box = {"boxstyle": shape, "facecolor": "white", "edgecolor": INK}
         ax.text(x, y, names[name], ha="center", va="center", fontsize=15, bbox=box)
         if name in nodes:
             ax.text(x, y - 0.33, f"{nodes[name]['value']:.4g}", ha="center", color=COLOURS["forward"], fontsize=14)
