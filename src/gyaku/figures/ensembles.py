@@ -73,21 +73,26 @@ def measure(level: str, run: Runner) -> dict[str, Any]:
 
 
 def draw(data: dict[str, Any], say: Say) -> Any:
-    """Return accuracy and loss by the number of members, of the mean prediction and of the members on average."""
+    """Return accuracy and loss of the mean of K predictions by K, and of one network (the mean of all members)."""
     figure, panels = canvas(1, 2, width=13, height=5.0)
     for axes, key, scale in zip(panels, ("accuracy", "loss"), (100, 1), strict=True):
-        band(axes, data["K"], scale * data["members"][key], COLOURS["plain"])
-        band(axes, data["K"], scale * data["ensemble"][key], BLUE)
-        up = 1 if key == "accuracy" else -1
-        for who, text, colour, side in (
-            ("ensemble", say("mean of K predictions", "K 個の予測の平均"), BLUE, up),
-            ("members", say("one network (mean of the K)", "1 個のネットワーク（K 個の平均）"), COLOURS["plain"], -up),
+        alone, up = np.repeat(data["members"][key][:, -1:], MOST, axis=1), 1 if key == "accuracy" else -1
+        for values, text, colour, side in (
+            (data["ensemble"][key], say("mean of K predictions", "K 個の予測の平均"), BLUE, up),
+            (
+                alone,
+                say(f"one network (mean of {MOST})", f"1 個のネットワーク（{MOST} 個の平均）"),
+                COLOURS["plain"],
+                -up,
+            ),
         ):
-            label(axes, 6, scale * data[who][key][:, 5].mean(), text, colour, offset=(0, 26 * side), ha="center")
+            band(axes, data["K"], scale * values, colour)
+            label(axes, 6, scale * values[:, 5].mean(), text, colour, offset=(0, 26 * side), ha="center")
         axes.set(xlabel="K", xticks=data["K"])
     panels[0].set(ylabel=say("test accuracy (%)", "テスト正解率 (%)"), title=say("Accuracy", "正解率"))
     panels[1].set(ylabel=say("test cross-entropy", "テストの交差エントロピー"), title=say("Loss", "損失"))
-    figure.suptitle(f"{sets.title(data['set'])[say.lang == 'ja']}, {ROWS} " + say("of them to learn from", "枚で学習"))
+    which = sets.title(data["set"])[say.lang == "ja"]
+    figure.suptitle(say(f"{ROWS} of {which} to learn from", f"{which} のうち {ROWS} 枚で学習"))
     return figure
 
 

@@ -96,14 +96,14 @@ def draw(data: dict[str, Any], say: Say) -> Any:
         axes.plot(rounds, 100 * data[str(m)]["without"].mean(axis=0), ":", color=COLOURS["plain"])
         end_label(axes, ROUNDS, 100 * data[str(m)]["without"][:, -1].mean(), say("none", "なし"), COLOURS["plain"])
         for threshold, colour in SHADES.items():
-            band(axes, rounds, 100 * data[str(m)][str(threshold)]["accuracy"], colour, f"≥ {threshold}")
+            band(axes, rounds, 100 * data[str(m)][str(threshold)]["accuracy"], colour, f"p ≥ {threshold}")
         axes.set(xlabel=say("round", "回"), xticks=rounds, title=say(f"{m} labelled digits", f"ラベル付き {m} 枚"))
     panels[0].set_ylabel(say("test accuracy (%)", "テスト正解率 (%)"))
     for threshold, colour in SHADES.items():
         found = data[str(LABELLED[0])][str(threshold)]
         panels[2].plot(rounds[1:], 100 * found["taken"].mean(axis=0), "o-", color=colour)
         panels[2].plot(rounds[1:], 100 * found["right"].mean(axis=0), "s--", color=colour, linewidth=1.4)
-        end_label(panels[2], ROUNDS, 100 * found["taken"][:, -1].mean(), f"≥ {threshold}", colour)
+        end_label(panels[2], ROUNDS, 100 * found["taken"][:, -1].mean(), f"p ≥ {threshold}", colour)
     label(
         panels[2],
         0.97,
