@@ -245,3 +245,18 @@ def test_a_decorated_generator_has_its_mode_and_its_consumer_another() -> None:
     g.close()
     assert seen == [False, ("sent", False), ("thrown", False), ("closed", False)] and gy.is_grad_enabled()
     assert list(numbers()) == [1, 2]
+
+
+def test_copy_shares_the_memory_and_starts_a_new_leaf() -> None:
+    import copy
+
+    x = leaf(1.0, 2.0)
+    y = copy.copy(x)
+    y.detach().add_(1)
+    assert x.tolist() == [2, 3] and y.requires_grad and y.is_leaf and y is not x
+
+
+def test_gradients_of_what_is_no_tensor_are_refused() -> None:
+    for outputs, inputs in (("a", leaf(1.0)), (3.0, leaf(1.0)), (leaf(1.0).sum(), 3)):
+        with pytest.raises(DtypeError, match="^autograd: expected tensors"):
+            gy.autograd.grad(outputs, inputs)

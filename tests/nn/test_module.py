@@ -12,7 +12,7 @@ import pytest
 
 import gyaku as gy
 import gyaku.nn as nn
-from gyaku.base.errors import GyakuError, UnknownNameError
+from gyaku.base.errors import DtypeError, GyakuError, UnknownNameError
 from gyaku.core.mode import state
 
 
@@ -292,3 +292,28 @@ def test_containers_follow_lists_and_dicts() -> None:
         named["onne"]
     params = nn.ParameterList([gy.ones(2), nn.Parameter(gy.ones(1))])
     assert [p.shape for p in params.parameters()] == [(2,), (1,)] and params[0].requires_grad
+
+
+# -- what layers are given ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: nn.Linear(2, 2)(), r"Linear: expected arguments that fit Linear\(input\), got \(none\)"),
+        (lambda: nn.Embedding(2, 2)([1]), r"Embedding: expected arguments .* got \(\[1\]\). Hint: wrap arrays"),
+        (lambda: nn.CrossEntropyLoss()(gy.zeros(2, 3), [0, 1]), "CrossEntropyLoss: expected arguments"),
+        (lambda: nn.Softmax(0)([1.0, 2.0]), "Softmax: expected arguments"),
+    ],
+)
+def test_a_layer_says_in_one_line_what_it_takes(call, words: str) -> None:
+    with pytest.raises(DtypeError, match=words):
+        call()
+
+
+def test_an_error_of_the_users_own_forward_stays_as_it_is() -> None:
+    class Mine(nn.Module):
+        def forward(self, x):
+            return x.nowhere + None.shape  # type: ignore[union-attr]
+
+    with pytest.raises(AttributeError) as caught:
+        nn.Sequential(Mine())(3)
+    assert str(caught.value) == "'int' object has no attribute 'nowhere'"

@@ -7,6 +7,7 @@ import copy
 import pytest
 
 import gyaku as gy
+from gyaku.base.errors import ArgumentError
 
 MAKERS = [
     lambda p: gy.optim.SGD(p, 0.1, momentum=0.9),
@@ -62,3 +63,10 @@ def test_zero_grad_to_zero_writes_into_the_gradient_that_others_hold() -> None:
     (layer(gy.ones(1, 2)) ** 2).sum().backward(create_graph=True)
     optimizer.zero_grad(set_to_none=False)
     assert layer.weight.grad.tolist() == [[0, 0]] and not layer.weight.grad.requires_grad
+
+
+@pytest.mark.parametrize("state", [{7: {"exp_avg": 1.0}}, {0: 3}, 3])
+def test_a_state_that_is_none_is_refused(state: object) -> None:
+    optimizer = gy.optim.Adam(gy.nn.Linear(2, 2).parameters())
+    with pytest.raises(ArgumentError, match="^Adam.load_state_dict: expected"):
+        optimizer.load_state_dict({"state": state, "param_groups": [{"params": [0, 1]}]})

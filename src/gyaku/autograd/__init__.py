@@ -10,7 +10,7 @@ from gyaku.autograd import functional
 from gyaku.autograd.anomaly import detect_anomaly
 from gyaku.autograd.check import GradcheckError, gradcheck, gradgradcheck
 from gyaku.autograd.function import Function
-from gyaku.base.errors import ArgumentError, GraphError
+from gyaku.base.errors import ArgumentError, DtypeError, GraphError
 from gyaku.core.backward import gradients_of, run_backward
 from gyaku.core.mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from gyaku.core.tensor import Tensor, new_tensor
@@ -90,11 +90,16 @@ def grad(
 
 
 def _several(value: Any) -> list[Tensor]:
-    return [value] if isinstance(value, Tensor) else list(value)
+    several = [value] if not isinstance(value, (list, tuple)) else list(value)
+    for t in several:
+        if not isinstance(t, Tensor):
+            raise DtypeError("autograd", "tensors", type(t).__name__)
+    return several
 
 
 def _matching(where: str, gradients: Any, roots: list[Tensor]) -> list[Any]:
-    starts = [None] * len(roots) if gradients is None else _several(gradients)
+    alone = gradients is None or isinstance(gradients, Tensor)
+    starts = [None] * len(roots) if gradients is None else [gradients] if alone else list(gradients)
     if len(starts) != len(roots):
         raise ArgumentError(where, f"{len(roots)} gradients, one for each output", str(len(starts)))
     return starts

@@ -36,16 +36,23 @@ def guarded(function: Function) -> Function:
         except GyakuError:
             raise
         except (TypeError, AttributeError, ValueError, IndexError, OverflowError, KeyError) as error:
-            raise _refusal(function, args, kwargs, error) from error
+            raise refusal(function, function.__name__, args, kwargs, error) from error
 
     return cast(Function, call)
 
 
-def _refusal(function: Any, args: Any, kwargs: Any, error: Exception) -> GyakuError:
-    """Return the error that says what the function takes and what it was given."""
+def raised_within(error: BaseException) -> bool:
+    """Return whether only this package's code ran between the handler and the place of the error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("gyaku."):
+        trace = trace.tb_next
+    return trace is None
+
+
+def refusal(function: Any, name: str, args: Any, kwargs: Any, error: Exception) -> GyakuError:
+    """Return the error that says what ``function``, known to the user as ``name``, takes and what it was given."""
     from gyaku.core.op import context_of_call
 
-    name = function.__name__
     kind = DtypeError if isinstance(error, (TypeError, AttributeError)) else ArgumentError
     given = [_shown(a) for a in args] + [f"{k}={_shown(v)}" for k, v in kwargs.items()]
     takes = ", ".join(p for p in inspect.signature(function).parameters if p[0] != "_")

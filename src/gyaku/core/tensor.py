@@ -308,6 +308,9 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self._array.ndim == 0 else format(str(self), spec)
 
+    def __copy__(self) -> Tensor:
+        return new_tensor(self._array, None, self._cell).requires_grad_(self.requires_grad)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise GraphError("deepcopy", "a leaf tensor", "the result of an operation", hint="copy .detach() instead")

@@ -183,6 +183,9 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         ...
 
+    def __copy__(self) -> Tensor:
+        ...
+
     def __deepcopy__(self, memo: dict[_int, Any]) -> Tensor:
         ...
 

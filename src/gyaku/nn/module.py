@@ -10,6 +10,7 @@ from typing import Any
 
 from gyaku.base.errors import GraphError, GyakuError, MissingMethodError, UnknownNameError
 from gyaku.core.backward import clear_grad
+from gyaku.core.guard import raised_within, refusal
 from gyaku.core.hooks import RemovableHandle
 from gyaku.core.mode import state
 from gyaku.core.op import context_of_call
@@ -74,6 +75,10 @@ class Module:
             return self.forward(*args, **kwargs)
         except GyakuError as error:
             error.context = error.context or context_of_call()
+            raise
+        except (TypeError, AttributeError) as error:
+            if raised_within(error):
+                raise refusal(self.forward, type(self).__name__, args, kwargs, error) from error
             raise
         finally:
             state.module = before

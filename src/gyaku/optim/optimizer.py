@@ -207,6 +207,8 @@ class Optimizer:
         where = f"{type(self).__name__}.load_state_dict"
         if not isinstance(state_dict, dict) or not {"state", "param_groups"} <= set(state_dict):
             raise ArgumentError(where, "a dictionary with 'state' and 'param_groups'", str(state_dict)[:60])
+        if not isinstance(state_dict["state"], dict) or not isinstance(state_dict["param_groups"], list):
+            raise ArgumentError(where, "a dictionary 'state' and a list 'param_groups'", str(state_dict)[:60])
         saved, own = state_dict["param_groups"], self.param_groups
         sizes, own_sizes = [len(g["params"]) for g in saved], [len(g["params"]) for g in own]
         if sizes != own_sizes:
@@ -219,6 +221,8 @@ class Optimizer:
         by_number = dict(zip((i for g in saved for i in g["params"]), (p for g in own for p in g["params"])))
         state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         for i, s in state_dict["state"].items():
+            if int(i) not in by_number or not isinstance(s, dict):
+                raise ArgumentError(where, f"the state of parameters 0..{len(by_number) - 1}", f"{i}: {s!r}"[:60])
             p = by_number[int(i)]
             state[p] = {name: _restored(where, name, v, p, self.counters) for name, v in s.items() if v is not None}
         groups = [
