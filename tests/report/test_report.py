@@ -75,6 +75,26 @@ def test_regression_shows_rmse_r2_scatter_and_importance(tmp_path: Path) -> None
     assert "RMSE" in text and "R²" in text and text.count('class="dot"') == 40 and "体重" in text
 
 
+def test_a_run_without_a_test_part_says_so(tmp_path: Path) -> None:
+    for i, task in enumerate(("multiclass", "regression")):
+        folder = fake_run.make(tmp_path / str(i), task=task)
+        results = json.loads((folder / "results.json").read_text())
+        del results["parts"]["test"]
+        (folder / "results.json").write_text(json.dumps(results | {"wrong": []}))
+        text, _ = page(folder)
+        assert "No test part was kept" in text and "never used in training" not in text
+        assert "Not one test sample" not in text and "linear model – Dev" in text
+
+
+def test_bars_show_no_rounding_errors_and_curves_name_their_scale(tmp_path: Path) -> None:
+    folder = fake_run.make(tmp_path / "run", task="regression")
+    results = json.loads((folder / "results.json").read_text())
+    results["importance"][1] |= {"mean": 4.44e-17, "std": 0.0}
+    (folder / "results.json").write_text(json.dumps(results))
+    text, _ = page(folder)
+    assert "e-17" not in text and "RMSE (of the standardised target)" in text
+
+
 def test_an_unfinished_run_gives_the_part_that_exists(tmp_path: Path) -> None:
     text, _ = page(fake_run.make(tmp_path / "run", finished=False))
     assert "has not finished (status: interrupted)" in text and "Learning curves" in text and "Confusion" not in text
@@ -132,5 +152,12 @@ def test_png_is_read_back_by_pillow() -> None:
 def test_scales_and_numbers() -> None:
     assert linear_ticks(0, 7) == [0, 2, 4, 6] and linear_ticks(3, 3) == [3]
     assert Scale(1e-4, 1, 0, 100, log=True)(1e-2) == pytest.approx(50)
+    assert linear_ticks(0, 2e-15, 2) == [0, 1e-15, 2e-15]  # small, and still apart
     assert Scale(0, 1, 10, 0)(5) == 0  # outside: on the edge
-    assert [number(v) for v in (0.0, 1.0, -0.00012345, 1e9, float("nan"))] == ["0", "1", "-0.0001234", "1e+09", "nan"]
+    assert [number(v) for v in (0.0, 1.0, -0.00012345, 1e9, float("nan"))] == [
+        "0",
+        "1",
+        "-0.0001234",
+        "1,000,000,000",
+        "nan",
+    ]

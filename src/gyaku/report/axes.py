@@ -44,7 +44,7 @@ def linear_ticks(low: float, high: float, n: int = 5) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(k * step, 12) for k in range(first, last + 1)]
+    return [float(f"{k * step:.12g}") for k in range(first, last + 1)]
 
 
 def finite(values: Sequence[float | None]) -> list[float]:
@@ -68,13 +68,22 @@ def number(value: float | None, digits: int = 4) -> str:
     """Return a number as a reader wants it: ``digits`` significant digits, no needless zeros, a dash for none.
 
     >>> number(0.97251), number(12345.6), number(1e-7), number(None)
-    ('0.9725', '12346', '1e-07', '–')
+    ('0.9725', '12,346', '1e-07', '–')
     """
     if value is None or not math.isfinite(value):
         return "–" if value is None else str(value)
     if value and abs(value) >= 10 ** (digits - 1):
-        return f"{value:.0f}" if abs(value) < 1e7 else f"{value:.{digits - 1}g}"
+        return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.{digits - 1}g}"
     return f"{value:.{digits}g}"
+
+
+def tick(value: float) -> str:
+    """Return a round number beside an axis, short enough for the room there.
+
+    >>> tick(0.25), tick(20000.0), tick(5e7)
+    ('0.25', '20000', '5e+07')
+    """
+    return f"{value:.6g}"
 
 
 def percent(value: float | None) -> str:

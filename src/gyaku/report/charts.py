@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from gyaku.report.axes import Scale, number, span
+from gyaku.report.axes import Scale, number, span, tick
 
 WIDTH, HEIGHT = 560, 300
 LEFT, RIGHT, TOP, BOTTOM = 76, 108, 14, 44
@@ -73,8 +73,8 @@ def bar_chart(names: Sequence[str], values: Sequence[float], errors: Sequence[fl
     """Return horizontal bars with their standard deviation as a whisker, one a name."""
     height = 34 + 24 * len(names)
     low, high = span([0.0, *[v + e for v, e in zip(values, errors, strict=True)], *values])
-    scale = Scale(min(low, 0.0), high, 190, WIDTH - 70)
-    parts = []
+    scale = Scale(min(low, 0.0), high, 190, WIDTH - 110)
+    parts, least = [], 1e-9 * max(map(abs, values), default=0.0)  # what lies below is rounding
     for i, (name, value, error) in enumerate(zip(names, values, errors, strict=True)):
         y, end, zero = 8 + 24 * i, scale(value), scale(0)
         left, right = min(zero, end), max(zero, end)
@@ -82,9 +82,10 @@ def bar_chart(names: Sequence[str], values: Sequence[float], errors: Sequence[fl
         parts.append(f'<rect x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="17" class="bar"/>')
         parts.append(f'<path d="M{scale(value - error):.1f} {y + 8.5}H{scale(value + error):.1f}" class="whisker"/>')
         parts.append(
-            f'<text x="{max(right, scale(value + error)) + 6:.1f}" y="{y + 13}" class="tick">{number(value, 3)}</text>'
+            f'<text x="{max(right, scale(value + error)) + 6:.1f}" y="{y + 13}" class="tick">'
+            f"{number(value if abs(value) > least else 0.0, 3)}</text>"
         )
-    parts.append(_axis_name(f'x="{(190 + WIDTH - 70) / 2:.0f}" y="{height - 6}"', x_label))
+    parts.append(_axis_name(f'x="{(190 + WIDTH - 110) / 2:.0f}" y="{height - 6}"', x_label))
     return _svg(parts, x_label, height=height)
 
 
@@ -106,7 +107,7 @@ def histograms(rows: Sequence[tuple[str, Any, Any, Any, Any]], before: str, afte
         parts.append(_steps(first, first_edges, scale, base, 'class="outline"'))
         parts.append(f'<path d="M{left} {base}H{right}" class="frame"/>')
         parts += [
-            f'<text x="{scale(t):.1f}" y="{base + 12}" class="small" text-anchor="middle">{number(t, 3)}</text>'
+            f'<text x="{scale(t):.1f}" y="{base + 12}" class="small" text-anchor="middle">{tick(t)}</text>'
             for t in scale.ticks(4)
         ]
     return _svg(parts, after, height=24 + row * len(rows) + 8)
@@ -136,11 +137,9 @@ def _grid(x: Scale, y: Scale, x_label: str, y_label: str) -> str:
     parts = []
     for t in y.ticks():
         parts.append(f'<path d="M{x.start} {y(t):.1f}H{x.stop}" class="frame"/>')
-        parts.append(f'<text x="{x.start - 8}" y="{y(t) + 4:.1f}" class="tick" text-anchor="end">{number(t, 3)}</text>')
+        parts.append(f'<text x="{x.start - 8}" y="{y(t) + 4:.1f}" class="tick" text-anchor="end">{tick(t)}</text>')
     for t in x.ticks(6):
-        parts.append(
-            f'<text x="{x(t):.1f}" y="{y.start + 17:.0f}" class="tick" text-anchor="middle">{number(t, 3)}</text>'
-        )
+        parts.append(f'<text x="{x(t):.1f}" y="{y.start + 17:.0f}" class="tick" text-anchor="middle">{tick(t)}</text>')
     middle = (y.start + y.stop) / 2
     parts.append(_axis_name(f'x="{(x.start + x.stop) / 2:.0f}" y="{y.start + 36:.0f}"', x_label))
     parts.append(_axis_name(f'transform="translate(14 {middle:.0f}) rotate(-90)"', y_label))

@@ -7,6 +7,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "dev": ("Dev", "開発"),
     "accuracy": ("Accuracy", "正解率"),
     "rmse": ("RMSE", "RMSE（二乗平均平方根誤差）"),
+    "rmse_scaled": ("RMSE (of the standardised target)", "RMSE（標準化した目的変数）"),
     "mae": ("MAE", "MAE（平均絶対誤差）"),
     "r2": ("R²", "決定係数 R²"),
     "loss": ("Loss", "損失"),
@@ -23,6 +24,10 @@ TABLE: dict[str, tuple[str, str]] = {
     "headline_rmse": (
         "On {n} test samples never used in training, the typical error (RMSE) is {value}, R² {r2}. {baseline}",
         "学習に使っていない評価サンプル {n} 件での誤差（RMSE）は {value}、決定係数 R² は {r2} です。{baseline}",
+    ),
+    "headline_no_test": (
+        "No test part was kept, so this says little about new data: {part} {metric} {value}. {baseline}",
+        "評価データがないため、新しいデータでの性能は分かりません。{part}の{metric}は {value} です。{baseline}",
     ),
     "headline_baseline": (
         "Always giving the same answer reaches {simple}, a linear model {linear}.",
@@ -64,7 +69,7 @@ TABLE: dict[str, tuple[str, str]] = {
     ),
     "lr": ("Learning rate", "学習係数"),
     "results": ("Results", "結果"),
-    "confusion": ("Confusion matrix on the test part", "評価データの混同行列"),
+    "confusion": ("Confusion matrix ({part})", "混同行列（{part}）"),
     "confusion_note": (
         "Rows: the truth. Columns: the answer. A perfect network fills the diagonal.",
         "行：正解。列：予測。すべて正解なら対角線だけが埋まります。",

@@ -34,6 +34,11 @@ class Run:
         """``accuracy`` or ``rmse``."""
         return "accuracy" if self.classifies else "rmse"
 
+    @property
+    def last_part(self) -> str:
+        """The part that judges best: test; without one dev, else train."""
+        return next(part for part in ("test", "dev", "train") if part in self.results["parts"])
+
 
 def read_run(folder: Path) -> Run:
     """Read a run folder. Raises ``DataError`` naming the file that is missing or damaged."""

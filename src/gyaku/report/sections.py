@@ -21,11 +21,13 @@ def headline(run: Run, say: Phrases) -> str:
     """Return the one sentence that says how good the network is, beside what needs no network."""
     if not run.results:
         return say("unfinished", status=say(f"status_{run.card['status']}"))
-    test = run.results["parts"]["test"]
-    show = shown(run)
-    simple, linear = (b["test"][run.metric] if b else None for b in _baselines(run))
+    part, show = run.last_part, shown(run)
+    found = run.results["parts"][part]
+    simple, linear = (b[part][run.metric] if b else None for b in _baselines(run))
     baseline = say("headline_baseline", simple=show(simple), linear=show(linear))
-    values = {"n": test["n"], "value": show(test[run.metric]), "r2": number(test.get("r2"), 3), "baseline": baseline}
+    values = {"n": found["n"], "value": show(found[run.metric]), "r2": number(found.get("r2"), 3), "baseline": baseline}
+    if part != "test":
+        return say("headline_no_test", part=say(part), metric=say(run.metric), **values)
     return say(f"headline_{run.metric}", **values)
 
 
@@ -80,7 +82,8 @@ def curves(run: Run, say: Phrases) -> list[str]:
             for p in ("train", "dev")
         ]
         bounds = accuracy_range(both) if key == "accuracy" else None
-        charts.append(line_chart(both, say("epoch"), say(key), mark=mark, y_range=bounds))
+        name = say("rmse_scaled" if key == "rmse" else key)
+        charts.append(line_chart(both, say("epoch"), name, mark=mark, y_range=bounds))
     rates = [row.get("lr") for row in run.metrics]
     if len(set(rates)) > 1:
         charts.append(line_chart([Series("", epochs, rates, "var(--ink)")], say("epoch"), say("lr")))
@@ -94,18 +97,14 @@ def accuracy_range(series: Sequence[Series]) -> tuple[float, float]:
 
 
 def result_table(run: Run, say: Phrases) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows: this network on each part, then the baselines on test."""
-    keys = ["loss", "accuracy"] if run.classifies else ["rmse", "mae", "r2", "loss"]
+    """Return head and rows: this network on each part, then the baselines on the last part."""
+    keys = ["loss", "accuracy"] if run.classifies else ["rmse", "mae", "r2"]
+    last, whole = run.last_part, run.results["parts"]
     head = ["", say("n"), *[say(k) for k in keys]]
-    rows = [
-        [f"{say('network')} – {say(p)}", str(v["n"]), *[_cell(k, v) for k in keys]]
-        for p, v in run.results["parts"].items()
-    ]
+    rows = [[f"{say('network')} – {say(p)}", str(v["n"]), *[_cell(k, v) for k in keys]] for p, v in whole.items()]
     for name, parts in run.results.get("baselines", {}).items():
-        test = parts["test"]
-        rows.append(
-            [f"{say(name)} – {say('test')}", str(run.results["parts"]["test"]["n"]), *[_cell(k, test) for k in keys]]
-        )
+        figures = [_cell(k, parts[last]) for k in keys]
+        rows.append([f"{say(name)} – {say(last)}", str(whole[last]["n"]), *figures])
     return head, rows
 
 
@@ -114,8 +113,8 @@ def _cell(key: str, values: dict[str, Any]) -> str:
 
 
 def confusion(run: Run) -> list[list[dict[str, Any]]]:
-    """Return the cells of the test confusion matrix: count, share of its row, and whether it lies on the diagonal."""
-    counts = run.results["parts"]["test"]["confusion"]
+    """Return the cells of the confusion matrix: count, share of its row, and whether it lies on the diagonal."""
+    counts = run.results["parts"][run.last_part]["confusion"]
     return [
         [{"n": n, "share": n / max(1, sum(row)), "right": i == j} for j, n in enumerate(row)]
         for i, row in enumerate(counts)
@@ -132,6 +131,7 @@ def wrong_samples(run: Run) -> list[dict[str, Any]]:
         rows.append(
             {
                 **w,
+                "row": w["row"] + 1,  # as in every message, the first row is row 1
                 "picture": picture,
                 "truth": _label(labels, w["true"]),
                 "answer": _label(labels, w["predicted"]),
