@@ -19,17 +19,18 @@ EXPERIMENT = Experiment(
     ("8.5", "10.3"),
     ("How deep can one go?", "どこまで深くできるか"),
     (
-        "Test accuracy in percent of ReLU nets; bright cells learned, dark ones stayed near chance (10 %). Read each "
-        "row from left to right: it ends where depth defeats the combination. Without norm and skip, small initial "
-        "values fail first, He's values last longer. Batch normalization forgives the initial values, but not any "
-        "depth. A skip around each layer turns the order round: with small initial values each layer begins as the "
-        "identity, and the deepest net learns like the shallow one, while He's values make the sums explode unless a "
-        "norm holds them.",
-        "ReLU の網のテスト正解率（%）。明るいマスは学習でき、暗いマスは当てずっぽう（10 %）に近いままです。"
-        "各行を左から右へ見ると、その組合せが深さに負けるところが分かります。正規化もスキップもないと、"
-        "小さい初期値が最初に失敗し、He の初期値はもう少し持ちます。バッチ正規化は初期値の悪さを補いますが、"
-        "深さに限りはあります。各層にスキップを付けると関係が逆転します。小さい初期値では各層が恒等写像から始まるの"
-        "で、最も深い網も浅い網と同じように学習し、He の初期値では正規化がないと和が爆発します。",
+        "Test accuracy in percent of ReLU nets after the same short training; bright cells learned, dark ones stayed "
+        "near chance (10 %). Read each row from left to right: it ends where depth defeats the combination. Without "
+        "norm and skip, small initial values fail first, He's values last longer. Batch normalization forgives the "
+        "initial values, but not any depth. A skip around each layer turns the order round: with small initial "
+        "values each layer begins as the identity, and the deepest net learns like the shallow one, while He's "
+        "values make the sums explode unless a norm holds them.",
+        "同じ短い学習を終えた ReLU の網のテスト正解率（%）。明るいマスは学習でき、暗いマスは当てずっぽう（10 "
+        "%）に近いままです。各行を左から右へ見ると、その組合せが深さに負けるところが分かります。"
+        "正規化もスキップもないと、小さい初期値が最初に失敗し、He の初期値はもう少し持ちます。"
+        "バッチ正規化は初期値の悪さを補いますが、深さに限りはあります。各層にスキップを付けると関係が逆転します。"
+        "小さい初期値では各層が恒等写像から始まるので、最も深い網も浅い網と同じように学習し、"
+        "He の初期値では正規化がないと和が爆発します。",
     ),
 )
 RATES = {"sgd": 0.05, "adam": 0.002}
