@@ -1,4 +1,4 @@
-"""Initial values by their variance, and the helpers for gradients and parameters."""
+"""Initial values by their variance, and what works on all gradients or parameters at once."""
 
 from __future__ import annotations
 

@@ -262,6 +262,13 @@ MODULES = {
 }  # fmt: skip
 
 
+def test_every_layer_has_a_row() -> None:
+    containers = {"Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList"}
+    kinds = {n: getattr(nn, n) for n in nn.__all__ if isinstance(getattr(nn, n), type) and hasattr(torch.nn, n)}
+    layers = {n for n, kind in kinds.items() if issubclass(kind, nn.Module) and not n.endswith("Loss")}
+    assert layers - containers == set(MODULES)
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_have_the_same_state_names_shapes_and_text(name: str) -> None:
     mine, theirs = getattr(nn, name)(*MODULES[name]), getattr(torch.nn, name)(*MODULES[name])

@@ -57,7 +57,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Fill with uniforms of [a, b)."""
+    """Fill with uniforms of [a, b): mean (a + b)/2, variance (b - a)²/12."""
     u = (generator or default_generator).uniform(tuple(tensor.shape), _kind(tensor))
     return _fill(tensor, u * (b - a) + a)
 

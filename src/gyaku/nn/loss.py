@@ -30,7 +30,7 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """Mean of |x - t|."""
+    """Mean of |x - t| over all elements, x and t of one shape; slope sign(x - t), 0 at 0."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of two tensors of one shape."""
@@ -38,7 +38,7 @@ class L1Loss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """Mean of d²/(2 beta) where |d| < beta, else |d| - beta/2."""
+    """Mean of d²/(2 beta) where |d| < beta, else |d| - beta/2, for d = x - t; ``HuberLoss`` divided by its delta."""
 
     def __init__(
         self, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
@@ -52,7 +52,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Mean of d²/2 where |d| <= delta, else delta (|d| - delta/2)."""
+    """Mean of d²/2 where |d| <= delta, else delta (|d| - delta/2), for d = x - t; slope d, cut to ±delta."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction=reduction)
@@ -190,7 +190,7 @@ class MultiClassHingeLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """Mean of x where t = 1 and max(0, margin - x) where t = -1."""
+    """Mean of x where t = 1 and max(0, margin - x) where t = -1: x is a distance; slope 0 at the margin."""
 
     def __init__(
         self, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"

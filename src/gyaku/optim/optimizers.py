@@ -178,7 +178,7 @@ class AdamW(Adam):
 
 
 class NAdam(_AdamFamily):
-    """Adam with Nesterov's momentum (Dozat 2016)."""
+    """NAdam: Adam that takes the coming step's momentum into this one, μ_t = β1 (1 - ½·0.96^(t·ψ)) (Dozat 2016)."""
 
     rule = staticmethod(rules.nadam)
     counters: ClassVar[dict[str, float]] = {"step": 0.0, "mu_product": 1.0}
@@ -209,7 +209,7 @@ class NAdam(_AdamFamily):
 
 
 class RAdam(_AdamFamily):
-    """Rectified Adam (Liu et al. 2020)."""
+    """RAdam: plain momentum until the variance of r̂ is tractable (ρ_t > 5), then rectified Adam (Liu et al. 2020)."""
 
     rule = staticmethod(rules.radam)
 
@@ -237,7 +237,7 @@ class RAdam(_AdamFamily):
 
 
 class Adadelta(Optimizer):
-    """Adadelta: the rate comes from the steps taken so far (Zeiler 2012)."""
+    """Adadelta: each element's rate is √(mean Δ² + ε) / √(mean g² + ε), from its own past steps (Zeiler 2012)."""
 
     rule = staticmethod(rules.adadelta)
 
