@@ -102,3 +102,9 @@ def test_arguments_of_a_wrong_kind_are_refused_in_one_line(call, words: str) -> 
         call()
     text = str(caught.value)
     assert words in text and "\n" not in text and "test_abuse.py" in text
+
+
+def test_lists_of_numpy_numbers_keep_their_type() -> None:
+    assert gy.tensor([[np.float64(1)]]).dtype is gy.float64 and gy.tensor([np.mean([1.0, 2.0])]).dtype is gy.float64
+    assert gy.tensor([gy.tensor(1.0, dtype=gy.float64)]).dtype is gy.float64
+    assert gy.tensor([1.0]).dtype is gy.float32 and gy.tensor([[]]).dtype is gy.float32

@@ -429,13 +429,20 @@ def to_array(data: Any, kind: dtype | None) -> Any:
         raise ShapeError("tensor", "a rectangular nest of numbers", "rows of different length") from error
     if array.dtype == object or array.dtype.kind in "USVMmc":
         raise DtypeError("tensor", "numbers", _named_element(array), hint="encode text as class numbers first")
-    if kind is None and array.dtype == np.float64 and not isinstance(data, (np.ndarray, np.generic)):
+    if kind is None and array.dtype == np.float64 and not isinstance(_first_of(data), (np.ndarray, np.generic)):
         return array.astype(get_default_dtype().numpy)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if kind is None:
         return array.astype(from_numpy_dtype(array.dtype).numpy, copy=False)
     return array.astype(kind.numpy, copy=False)
+
+
+def _first_of(data: Any) -> Any:
+    """Return the first element of nested lists: what comes from NumPy keeps its type, as in PyTorch."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
 
 
 def _named_element(array: Any) -> str:
