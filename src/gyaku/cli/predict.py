@@ -49,6 +49,7 @@ def predict(
     from gyaku.train import load_model
 
     say = words(lang)
+    _check_out(out)
     trained = load_model(model, on=device)
     options = {"encoding": encoding, "delimiter": delimiter, "folder": folder}
     source = read_source(data, trained.recipe, {key: value for key, value in options.items() if value is not None})
@@ -63,6 +64,14 @@ def predict(
         if out is not None:
             tell(say("predicted", n=len(_column(answers)), path=out))
         _score(source, trained.recipe, answers, say)
+
+
+def _check_out(out: str | None) -> None:
+    """Refuse a place that cannot hold the answers before any work is done."""
+    if out is not None and Path(out).is_dir():
+        raise DataError("--out", "the name of a file", f"the folder {out}")
+    if out is not None and not Path(out).parent.is_dir():
+        raise DataError("--out", "a file in a folder that exists", out, hint="make the folder first")
 
 
 def read_source(data: str, recipe: Any, options: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,14 +96,14 @@ def train(
     given = {key: value for key, value in settings.items() if value is not None}
     if resume is not None:
         _refuse_with_resume({**given, "DATA": data, "--config": config, "--name": name, "--force": force or None})
-        folder = Path(resume)
+        folder = first = Path(resume)
         chosen = _config_to_resume(folder, say)
         if chosen is None:
             return
     else:
         chosen = _config(data, config, given)
-        folder = _folder(chosen, Path(out), name, force, say, quiet)
-    _train(chosen, folder, resume is not None, quiet, as_json, lang, say)
+        folder, first = _folder(chosen, Path(out), name, force)
+    _train(chosen, folder, first, resume is not None, quiet, as_json, lang, say)
 
 
 def _refuse_with_resume(others: dict[str, Any]) -> None:
@@ -136,21 +137,18 @@ def _config(data: str | None, file: str | None, given: dict[str, Any]) -> Any:
     return Config.from_mapping(settings | given, "gyaku train")
 
 
-def _folder(config: Any, out: Path, name: str | None, force: bool, say: Phrases, quiet: bool) -> Path:
-    """Return the run folder: a new name beside an existing run, unless one was named."""
-    stem = name or Path(config.data).resolve().stem or "run"
+def _folder(config: Any, out: Path, name: str | None, force: bool) -> tuple[Path, Path]:
+    """Return the run folder, a new name beside an existing run unless one was named; and the folder it would be."""
+    stem = name or Path(os.path.abspath(config.data)).stem or "run"  # a loop of links is for the reader to refuse
     if Path(stem).name != stem or stem in (".", ".."):
         raise ArgumentError("--name", "a name without folders", repr(stem), hint="give the folder with --out")
     first = out / stem
     if force or not (first.exists() and any(first.iterdir() if first.is_dir() else [first])):
         _clear(first)
-        return first
+        return first, first
     if name is not None:
         raise DataError(f"run {first}", "a new name", "a run that exists", hint="choose another --name, or --force")
-    folder = next(path for i in range(2, 10**6) if not (path := out / f"{stem}-{i}").exists())
-    if not quiet:
-        tell(say("other_name", first=first, run=folder))
-    return folder
+    return next(path for i in range(2, 10**6) if not (path := out / f"{stem}-{i}").exists()), first
 
 
 def _clear(folder: Path) -> None:
@@ -166,7 +164,9 @@ def _clear(folder: Path) -> None:
         raise DataError(f"run {folder}", "a run of gyaku to replace", got, hint="choose another --name")
 
 
-def _train(config: Any, folder: Path, resume: bool, quiet: bool, as_json: bool, lang: str | None, say: Phrases) -> None:
+def _train(
+    config: Any, folder: Path, first: Path, resume: bool, quiet: bool, as_json: bool, lang: str | None, say: Phrases
+) -> None:  # fmt: skip
     from gyaku.train.progress import Progress
     from gyaku.train.run import train_run
 
@@ -184,7 +184,7 @@ def _train(config: Any, folder: Path, resume: bool, quiet: bool, as_json: bool, 
     try:
         done = train_run(
             config, folder, command=_command_line(), resume=resume, say=note, report=report,
-            callbacks=() if quiet else (_Announce(say), progress),
+            callbacks=() if quiet else (_Announce(say, folder, first), progress),
         )  # fmt: skip
     except KeyboardInterrupt:
         progress.close()
@@ -208,11 +208,13 @@ def _command_line() -> str:
 class _Announce:
     """Says what is about to be trained on what."""
 
-    def __init__(self, say: Phrases) -> None:
-        self.say = say
+    def __init__(self, say: Phrases, folder: Path, first: Path) -> None:
+        self.say, self.folder, self.first = say, folder, first
 
     def on_fit_start(self, loop: Any) -> None:
-        """Say it once the data is there and the network is built."""
+        """Say it once the data is there and the network is built; a mistake before needs no talk of folders."""
+        if self.folder != self.first:
+            tell(self.say("other_name", first=self.first, run=self.folder))
         tell(
             self.say("network", text=describe_network(loop.model.architecture()), parameters=loop.model.parameter_count)
         )
@@ -241,8 +243,9 @@ def _sum_up(done: Any, say: Phrases) -> None:
         if part in results["parts"]:
             tell(_line(results, part, say))
     last = "test" if "test" in results["parts"] else "dev"
-    if last in results["parts"] and not _better(results, last):
-        tell(say("note", text=say("not_better", part=last)))
+    worse = _not_better_than(results, last) if last in results["parts"] else None
+    if worse:
+        tell(say("note", text=say(worse, part=say(last))))
     tell(say("model", path=done.folder / MODEL_FILE, run=done.folder))
     tell(say("report", path=done.folder / REPORT))
 
@@ -254,8 +257,11 @@ def _line(results: dict[str, Any], part: str, say: Phrases) -> str:
     return say(metric, part=say(part), r2=figures.get("r2", 0.0), **values)
 
 
-def _better(results: dict[str, Any], part: str) -> bool:
-    mine, linear = results["parts"][part], results["baselines"]["linear"][part]
-    if results["metric"] == "rmse":
-        return bool(mine["rmse"] < linear["rmse"])
-    return bool(mine["accuracy"] > linear["accuracy"])
+def _not_better_than(results: dict[str, Any], part: str) -> str | None:
+    """Return the simpler way that does as well: ``"not_better"`` (linear), ``"not_better_constant"``, or ``None``."""
+    metric, baselines = results["metric"], results["baselines"]
+    sign = -1 if metric == "rmse" else 1
+    mine = sign * results["parts"][part][metric]
+    others = {"linear": "not_better", "majority": "not_better_constant", "mean": "not_better_constant"}
+    found = [others[key] for key, value in baselines.items() if mine <= sign * value[part][metric]]
+    return max(found, key=len, default=None)  # the constant, if both

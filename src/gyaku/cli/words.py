@@ -29,7 +29,11 @@ _TABLE = {
     ),
     "not_better": (
         "the network is not better than the linear model on {part}: use the simpler one, or look into the report",
-        "{part} で線形モデルを上回っていません。単純なモデルを使うか、レポートを確認してください",
+        "{part}で線形モデルを上回っていません。単純なモデルを使うか、レポートを確認してください",
+    ),
+    "not_better_constant": (
+        "on {part} the network is not better than the same answer every time: look at the classes in the report",
+        "{part}で、いつも同じ答えを返すのと変わりません。レポートの混同行列を確認してください",
     ),
     "report": ("report:  {path}", "レポート: {path}"),
     "model": ("model:   {path}   (gyaku predict {run} DATA)", "モデル:   {path}   (gyaku predict {run} DATA)"),

@@ -175,8 +175,9 @@ def _no_such(path: Path, where: str) -> Exception:
         beside = [p.name for p in path.parent.iterdir()] if is_kind(path.parent, "dir") else []
     except OSError:
         beside = []
-    near = difflib.get_close_matches(path.name, beside, n=1)
-    return DataError(where, "a file or folder", "none of that name", hint=f"did you mean {near[0]!r}" if near else "")
+    near = difflib.get_close_matches(path.name, [name for name in beside if name != path.name], n=1)
+    hint = f"the nearest name there is {near[0]!r}" if near else ""
+    return DataError(where, "a file or folder", "none of that name", hint=hint)
 
 
 def _npz(path: Path) -> Source:

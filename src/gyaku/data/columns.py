@@ -13,7 +13,7 @@ from gyaku.data.source import as_text, missing_rows
 from gyaku.data.target import is_number
 
 Features = NDArray[np.float32]
-_REMEDY = "or let unknown values count as missing with on_unknown='ignore'"
+_REMEDY = "or let unknown values count as missing with on_unknown='ignore' (--on-unknown ignore)"
 
 
 @dataclass(frozen=True)

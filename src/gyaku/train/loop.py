@@ -194,7 +194,7 @@ class Loop:
         default_generator.set_state(self.data.root.split(f"layers/{self.epoch}/{self.batch}").get_state())
         culprit = first_not_finite(self.model, x)
         where = f"training, epoch {self.epoch}, step {self.step + 1}"
-        hint = f"lower the learning rate (now {self.lr:g}), or clip the gradients (clip_norm=1)"
+        hint = f"lower the learning rate (now {self.lr:g}), or clip the gradients (clip_norm=1, --clip 1)"
         return DivergedError(where, "a finite loss", f"{self.loss} (first seen in {culprit})", hint=hint)
 
 
