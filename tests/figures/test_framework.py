@@ -277,7 +277,11 @@ def test_the_gallery_shows_what_held_and_what_did_not(outcome: figures.Outcome, 
     shown = summary(outcome)
     shown["claims"].append({"held": False, "en": "water <b>burns</b>", "ja": "水は燃える"})
     page = write_gallery(tmp_path, [{**shown, "held": False}], ["en", "ja"]).read_text(encoding="utf-8")
-    assert "3 of their 4 claims held" in page and "water &lt;b&gt;burns&lt;/b&gt; — did not hold" in page
+    assert (
+        "These are quick results" in page
+        and "3 of their 4 claims held" in page
+        and "water &lt;b&gt;burns&lt;/b&gt; — did not hold" in page
+    )
     assert 'href="index.ja.html"' in page and "http" not in page
     assert "成り立たず" in (tmp_path / "index.ja.html").read_text(encoding="utf-8")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import inspect
 import io
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,7 +52,7 @@ def rendered(figure: Any, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     from gyaku.figures.style import drawing
 
     found = {}
-    with drawing():
+    with drawing(), _quiet_fonts():
         engine = figure.get_layout_engine()
         engine.execute(figure)
         figure.set_layout_engine("none")  # laid out once, the same in every format
@@ -60,6 +62,18 @@ def rendered(figure: Any, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
             found[kind] = buffer.getvalue()
         figure.set_layout_engine(engine)
     return found
+
+
+@contextlib.contextmanager
+def _quiet_fonts() -> Iterator[None]:
+    """Keep fontTools' remarks on the dates inside font files (it cuts fonts down for the PDF) to itself."""
+    logger = logging.getLogger("fontTools")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -168,4 +182,5 @@ def _gallery(summaries: Sequence[dict[str, Any]], lang: str, others: dict[str, s
         fonts=look.CSS_FONTS,
         claims=len(claims),
         held=sum(claim["held"] for claim in claims),
+        quick=any(s["level"] == "quick" for s in summaries),
     )
