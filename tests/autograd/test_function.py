@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import gyaku as gy
+from gyaku.autograd.function import once_differentiable
 from gyaku.base.errors import DtypeError, GraphError, ShapeError
 
 Function = gy.autograd.Function
@@ -209,3 +210,48 @@ class Saver(Function):
     def forward(ctx: Any, x: Any) -> Any:
         ctx.save_for_backward(1.0)
         return x
+
+
+class Halves(Function):
+    """(x/2, x/3), which notes what arrives in backward; with materialising off, None for what nobody used."""
+
+    arrived: ClassVar[list[Any]] = []
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, materialize: bool) -> Any:
+        ctx.set_materialize_grads(materialize)
+        return x / 2, x / 3
+
+    @staticmethod
+    def backward(ctx: Any, *gy: Any) -> Any:
+        Halves.arrived = [None if g is None else g.tolist() for g in gy]
+        return gy[0] / 2, None
+
+
+@pytest.mark.parametrize(("materialize", "unused"), [(True, [0.0]), (False, None)])
+def test_an_output_that_nobody_used_brings_zeros_or_none(materialize: bool, unused: Any) -> None:
+    x = x64(3.0)
+    Halves.apply(x, materialize)[0].sum().backward()
+    assert Halves.arrived == [[1.0], unused] and x.grad.tolist() == [0.5]
+
+
+class Once(Function):
+    """y = x², with a backward that must not be differentiated again."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return 2 * x * gy
+
+
+def test_once_differentiable_gives_one_derivative_and_refuses_the_next() -> None:
+    x = x64(3.0)
+    assert gy.autograd.grad(Once.apply(x).sum(), x)[0].tolist() == [6.0]
+    with pytest.raises(GraphError, match=r"Once\.backward: expected a walk without create_graph"):
+        gy.autograd.grad(Once.apply(x).sum(), x, create_graph=True)

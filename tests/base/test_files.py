@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -23,7 +22,6 @@ from gyaku.base.files import (
     make_folder,
     read_bounded,
     read_jsonl,
-    sha256_of,
     write_bytes_atomic,
     write_text_atomic,
 )
@@ -211,11 +209,6 @@ def test_read_bounded(tmp_path: Path) -> None:
     for wrong, said in ((tmp_path / "b", "no such file"), (tmp_path, "a folder or device"), ("a\0b", "null")):
         with pytest.raises(DataError, match=said):
             read_bounded(wrong, 4)
-
-
-def test_sha256_of(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"abc" * 1000)
-    assert sha256_of(tmp_path / "a") == hashlib.sha256(b"abc" * 1000).hexdigest()
 
 
 def test_make_folder(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ def test_values_are_written_in_place_and_follow_the_generator() -> None:
     assert p.requires_grad
     assert init.eye_(gy.zeros(2, 3)).tolist() == [[1, 0, 0], [0, 1, 0]]
     assert init.constant_(gy.zeros(2), 3).tolist() == [3, 3]
+    assert init.zeros_(init.ones_(x := gy.full((2,), 7.0))) is x and x.tolist() == [0, 0]
+    assert init.ones_(x).tolist() == [1, 1]
     with pytest.raises(GyakuError, match="did you mean 'relu'"):
         init.calculate_gain("rleu")
 

@@ -245,6 +245,8 @@ def test_embedding_trains_its_rows_but_not_the_padding() -> None:
     assert table.weight[3].tolist() == [0.0, 0.0]
     table(gy.tensor([1, 1, 3])).sum().backward()
     assert table.weight.grad.tolist() == [[0, 0], [2, 2], [0, 0], [0, 0]]
+    sums = nn.Embedding.from_pretrained(gy.tensor([[3.0, 4.0], [0.3, 0.4]]), max_norm=1.0, norm_type=1.0)
+    assert sums(gy.tensor([0, 1])).tolist() == [pytest.approx([3 / 7, 4 / 7]), pytest.approx([0.3, 0.4])]
     short = nn.Embedding.from_pretrained(gy.tensor([[3.0, 4.0], [0.3, 0.4]]), max_norm=1.0)
     np.testing.assert_allclose(short(gy.tensor([0, 1])).numpy(), [[0.6, 0.8], [0.3, 0.4]], rtol=1e-6)
     assert not short.weight.requires_grad

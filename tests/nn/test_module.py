@@ -266,6 +266,7 @@ def test_full_backward_hook_with_two_inputs_and_with_none_that_wants_a_gradient(
     (lambda m: m.add_module("w", 3), "expected a Module or None for 'w', got int"),
     (lambda m: m.get_submodule("encodre"), "did you mean 'encoder'"),
     (lambda m: m.get_parameter("head.wait"), "expected a known parameter"),
+    (lambda m: m.get_buffer("head.mean"), "expected a known buffer"),
 ])  # fmt: skip
 def test_wrong_registrations_are_refused(wrong: Any, text: str) -> None:
     with pytest.raises(GyakuError, match=text):

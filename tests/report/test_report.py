@@ -116,6 +116,7 @@ def test_not_a_number_and_missing_values_are_shown_not_stumbled_over(tmp_path: P
     folder = fake_run.make(tmp_path / "run")
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     rows[2]["train_loss"], rows[3]["dev_loss"] = float("nan"), None
+    rows[-1]["train_loss"], rows[-1]["dev_loss"] = float("inf"), None  # a curve's name stands at its last number
     (folder / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     page(folder)
 

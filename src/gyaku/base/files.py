@@ -7,7 +7,6 @@ one ``DataError`` that names the file. Calls that differ between operating syste
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -148,12 +147,6 @@ def read_bounded(path: Location, limit: int) -> bytes:
     if size > limit or len(content) > limit:
         raise DataError(f"read {os.fspath(path)}", f"at most {limit} bytes", f"{max(size, len(content))}")
     return content
-
-
-def sha256_of(path: Location) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits. Raises ``DataError`` when it cannot be read."""
-    with _reading(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 # --- logs: one JSON object a line ---

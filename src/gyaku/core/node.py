@@ -77,10 +77,6 @@ class Node:
         """Whether backward has already run through this node and released what it saved."""
         return self.saved is None
 
-    def release(self) -> None:
-        """Let go of all arrays; the skeleton stays."""
-        self.saved, self.cells, self.consts = None, (), None
-
 
 class Leaf:
     """The end of a graph at a tensor that wants its gradient; knows the tensor weakly."""
