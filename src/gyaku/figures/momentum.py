@@ -65,7 +65,7 @@ def draw_paths(axes: Any, data: dict[str, Any], names: dict[str, str], say: Say)
         p = data[name][: STEPS + 1]
         axes.plot(p[:, 0], p[:, 1], "o-", color=COLOURS[name], markersize=4)
     label(axes, 5.34, 0.86, names["momentum"], COLOURS["momentum"], offset=(10, 6), fontsize=15)
-    label(axes, 7.05, 0.55, names["sgd"], COLOURS["sgd"], offset=(0, 0), ha="center", fontsize=15)
+    label(axes, 9.9, 0.0, names["sgd"], COLOURS["sgd"], offset=(10, 0), fontsize=15)
     axes.plot(0, 0, "*", color=INK, markersize=14)
     label(axes, *START, say("start", "出発点"), offset=(9, 0))
     axes.grid(False)
