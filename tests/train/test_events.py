@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gyaku.data import from_arrays, prepare
 from gyaku.models import MLP
 from gyaku.train import EVENTS, Callback, fit
+from gyaku.train.examine import importance
+from gyaku.train.interrupt import Interrupt
 
 DATA = (np.zeros((5, 2), dtype=np.float32), np.array([0, 1, 0, 1, 0]))
 
@@ -93,3 +97,24 @@ def test_a_callback_that_could_not_be_called_is_refused_at_attachment(callback: 
 def test_callbacks_are_a_list() -> None:
     with pytest.raises(TypeError, match="callbacks: expected a list of callbacks"):
         fit(MLP(2, [3], 2), DATA, callbacks=Callback())  # type: ignore[arg-type]
+
+
+def test_a_scheduler_that_ends_the_job_is_heard_as_ctrl_c_is() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGTERM)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_importance_of_very_many_columns_measures_the_heaviest(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(600, 40))
+    data = prepare(from_arrays(x, (x[:, 33] > 0).astype(int)))
+    model = MLP(40, (), 1, init="small", seed=0)
+    fit(model, data, epochs=20, lr=0.1)
+    assert len(importance(model, data, seed=0)) == 40
+    monkeypatch.setattr("gyaku.train.examine._BUDGET", 0)
+    found = importance(model, data, seed=0)
+    assert len(found) == 20 and found[0]["column"] == "x34"

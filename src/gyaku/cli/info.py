@@ -38,15 +38,15 @@ def info(runs: tuple[str, ...], as_json: bool, lang: str | None) -> None:
 def read_run(run: str) -> dict[str, Any]:
     """Return a run's card with its results (null while there are none) and its last logged row."""
     from gyaku.base.files import read_jsonl
-    from gyaku.train.run import METRICS, RESULTS, read_card, read_json
+    from gyaku.train.run import METRICS, read_card, read_results
 
     folder = Path(run) if Path(run).is_dir() else Path(run).parent if Path(run).is_file() else Path(run)
     card = read_card(folder)
-    results, log = folder / RESULTS, folder / METRICS
+    log = folder / METRICS
     rows = read_jsonl(log).rows if log.is_file() else []
     return {
-        "folder": str(folder), **card, "results": read_json(results) if results.is_file() else None,
-        "last": rows[-1] if rows else None,
+        "folder": str(folder), **card, "results": read_results(folder),
+        "last": rows[-1] if rows and isinstance(rows[-1].get("epoch"), int) else None,
     }  # fmt: skip
 
 
@@ -56,14 +56,14 @@ def _figure(run: dict[str, Any], part: str, model: str | None = None) -> str:
     if results is None:
         last = run["last"] or {}
         value = None if model else next((v for k, v in last.items() if k in (f"{part}_accuracy", f"{part}_rmse")), None)
-        return "-" if value is None else f"{value:.4f}"
+        return f"{value:.4f}" if isinstance(value, (int, float)) else "-"
     parts = results["baselines"][model] if model else results["parts"]
     return f"{parts[part][results['metric']]:.4f}" if part in parts else "-"
 
 
 def _epochs(run: dict[str, Any]) -> str:
     done = run["last"]["epoch"] if run["last"] else 0
-    return f"{done}/{run['config']['epochs']}"
+    return f"{done}/{run['config'].get('epochs')}"
 
 
 def _one(run: dict[str, Any], say: Phrases) -> str:

@@ -97,7 +97,7 @@ def train(
     if resume is not None:
         _refuse_with_resume({**given, "DATA": data, "--config": config, "--name": name, "--force": force or None})
         folder = first = Path(resume)
-        chosen = _config_to_resume(folder, say)
+        chosen = _config_to_resume(folder, say, lang)
         if chosen is None:
             return
     else:
@@ -113,11 +113,14 @@ def _refuse_with_resume(others: dict[str, Any]) -> None:
             raise ArgumentError("--resume", "no other settings: the run keeps its own", shown, hint="leave it out")
 
 
-def _config_to_resume(folder: Path, say: Phrases) -> Any:
-    from gyaku.train.run import config_of, read_card
+def _config_to_resume(folder: Path, say: Phrases, lang: str | None) -> Any:
+    from gyaku.report import write_report
+    from gyaku.train.run import REPORT, config_of, read_card
 
     card = read_card(folder)
     if card["status"] == "finished":
+        if not (folder / REPORT).is_file():  # the process died between the results and the report
+            write_report(folder, language(lang))
         tell(say("finished_before", run=folder))
         return None
     return config_of(card)

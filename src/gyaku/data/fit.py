@@ -62,13 +62,20 @@ def _fit_category(name: str, train: NDArray[Any], notes: list[str], wanted: bool
         notes.append(f"column {name!r} is empty in the training rows: left out")
         return None
     if not wanted and (len(counts) > _MOST or (len(counts) > _MANY and len(counts) > present / 2)):
-        notes.append(f"column {name!r} has {len(counts)} different texts in {present} training rows: left out")
+        found = f"{len(counts)} different texts in {present} training rows"
+        notes.append(f"column {name!r} has {found}: left out{_commas(counts)}")
         return None
     if len(counts) == 1 and present == len(train):
         notes.append(f"column {name!r} is constant in the training rows ({next(iter(counts))})")
     categories = tuple(sorted(counts))
     fill = max(categories, key=lambda text: counts[text])  # the first of equals in the order of the texts
     return CategoryColumn(name, categories, fill, present < len(train))
+
+
+def _commas(texts: Collection[str]) -> str:
+    """Return a word on numbers that a comma made into texts (``1,000`` or ``2,5``), if most are such."""
+    found = sum("," in text and is_number(text.replace(",", "")) for text in texts)
+    return " (numbers with commas? write 1234.5)" if 2 * found > len(texts) else ""
 
 
 def _refuse_wrong_cell(name: str, column: NDArray[Any]) -> None:

@@ -212,7 +212,8 @@ def _fit(
     ]
     columns = tuple(rule for rule in rules if rule is not None)
     if not columns:
-        raise DataError(f"prepare {source.name!r}", "at least one usable column beside the target", "none")
+        why = "; ".join(note for note in notes if note.startswith("column "))[:300]
+        raise DataError(f"prepare {source.name!r}", "at least one usable column beside the target", why or "none")
     return Recipe(kind, name, columns, None, labels, mean, scale)
 
 

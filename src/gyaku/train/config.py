@@ -192,12 +192,13 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     if field.name in _RANGES:
         low, high, closed = _RANGES[field.name]
         if not (low <= value <= high) or (value == high and not closed) or (field.name in _ABOVE_ZERO and value == 0):
-            edge = "" if high == math.inf else f" and {'<=' if closed else '<'} {high:g}"
+            edge = f" and {'<=' if closed else '<'} {high:g}" if high < math.inf else ""
+            edge = edge if math.isfinite(value) else " and finite"
             raise ArgumentError(field.name, f"{'>' if field.name in _ABOVE_ZERO else '>='} {low:g}{edge}", str(value))
     if field.name == "size" and (len(value) != 2 or not all(1 <= n <= 4096 for n in value)):
         raise ArgumentError("size", "height and width, each in 1..4096", str(list(value)))
     if field.name == "hidden" and not all(1 <= n < 2**24 for n in value):
-        raise ArgumentError("hidden", "units of at least 1", str(list(value)))
+        raise ArgumentError("hidden", "units in 1..16777215", str(list(value)))
     return value
 
 

@@ -15,6 +15,7 @@ from gyaku.train.probe import look_through
 
 Array = NDArray[Any]
 _WRONG, _POINTS, _REPEATS, _ROWS = 24, 2000, 5, 2000
+_SHOWN, _BUDGET = 20, 10**11  # columns always measured; multiplications spent on more: some seconds
 
 
 def answers_of(model: Any, data: Any, x: Array) -> Array:
@@ -52,6 +53,7 @@ def most_wrong(model: Any, data: Any) -> tuple[list[dict[str, Any]], Array]:
 def importance(model: Any, data: Any, seed: int) -> list[dict[str, Any]]:
     """Return how much worse test gets when one column is shuffled (mean and deviation of 5 shuffles), largest first.
 
+    Of very many columns only those with the most weight in the first layer are measured.
     Source: L. Breiman, "Random forests" (2001), section 10. Images have no columns: an empty list.
     """
     if data.image_shape is not None or not len(data.x_test):
@@ -64,7 +66,7 @@ def importance(model: Any, data: Any, seed: int) -> list[dict[str, Any]]:
 
     root, whole = Generator(seed).split("importance"), figure(x)
     found = []
-    for column, place in data.recipe.groups().items():
+    for column, place in _worth_measuring(model, data, x):
         falls = []
         for repeat in range(_REPEATS):
             shuffled = x.copy()
@@ -72,6 +74,17 @@ def importance(model: Any, data: Any, seed: int) -> list[dict[str, Any]]:
             falls.append(sign * (figure(shuffled) - whole))
         found.append({"column": column, "mean": float(np.mean(falls)), "std": float(np.std(falls))})
     return sorted(found, key=lambda row: -row["mean"])
+
+
+def _worth_measuring(model: Any, data: Any, x: Array) -> list[tuple[str, Any]]:
+    """Return the columns to shuffle with their features: all, or as many as the budget allows."""
+    groups = list(data.recipe.groups().items())
+    most = max(_SHOWN, _BUDGET // (_REPEATS * len(x) * sum(p.numel() for p in model.parameters())))
+    if len(groups) <= most:
+        return groups
+    weight = next(p for p in model.parameters() if p.ndim >= 2).detach().cpu()._array
+    strength = np.abs(weight).sum(axis=0) * x.std(axis=0)
+    return sorted(groups, key=lambda group: -float(strength[group[1]].sum()))[:most]
 
 
 def picture_arrays(model: Any, data: Any, wrong: Array, histograms: dict[str, Array]) -> dict[str, Array]:

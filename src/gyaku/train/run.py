@@ -24,6 +24,7 @@ from gyaku.train.loop import Loop
 from gyaku.train.machine import describe_machine, differences, limited_threads
 from gyaku.train.modelfile import MODEL_FILE, save_model
 from gyaku.train.probe import Probe
+from gyaku.train.records import CARD_FORM, check_form, check_results
 from gyaku.train.training import fit
 
 FORMAT, VERSION = "gyaku-run", 1
@@ -128,7 +129,18 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     card = read_json(path)
     if card.get("format") != FORMAT or card.get("version") != VERSION:
         raise DataError(f"read {path}", f"{FORMAT} version {VERSION}", "another file")
+    check_form(card, CARD_FORM, f"read {path}")
     return card
+
+
+def read_results(folder: str | Path) -> dict[str, Any] | None:
+    """Return the results of a run, ``None`` while there are none. Raises ``DataError`` naming the file."""
+    path = Path(folder) / RESULTS
+    if not path.is_file():
+        return None
+    results = read_json(path)
+    check_results(results, f"read {path}")
+    return results
 
 
 def read_json(path: Path) -> dict[str, Any]:
