@@ -32,7 +32,7 @@ class GyakuError(Exception):
         body = self.message or _expected_got(self.expected, self.got)
         text = f"{self.where}: {body.rstrip('.')}."
         if self.hint:
-            text += f" Hint: {self.hint.rstrip('.')}."
+            text += f" Hint: {self.hint.rstrip('.')}" + ("" if self.hint.endswith("?") else ".")
         return f"{text} [{self.context}]" if self.context else text
 
 

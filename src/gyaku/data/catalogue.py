@@ -176,7 +176,7 @@ def _no_such(path: Path, where: str) -> Exception:
     except OSError:
         beside = []
     near = difflib.get_close_matches(path.name, [name for name in beside if name != path.name], n=1)
-    hint = f"the nearest name there is {near[0]!r}" if near else ""
+    hint = f"did you mean {near[0]!r}?" if near else ""
     return DataError(where, "a file or folder", "none of that name", hint=hint)
 
 
