@@ -286,3 +286,7 @@ def test_arguments_that_pytorch_takes_one_by_one_or_by_name() -> None:
     assert (x.stride(), x.stride(0), x.short().dtype, gy.is_floating_point(x)) == ((3, 1), 3, gy.int16, False)
     assert gy.bernoulli(gy.empty(3), 1.0).tolist() == [1.0] * 3 and gy.bernoulli(gy.empty(3), 0.0).tolist() == [0.0] * 3
     assert gy.ger is gy.outer and gy.detach(gy.ones(2, requires_grad=True)).requires_grad is False
+
+
+def test_a_range_counted_from_the_end() -> None:
+    assert gy.arange(6).narrow(0, -4, 3).tolist() == [2, 3, 4] and gy.arange(6).narrow(0, -1, 1).tolist() == [5]

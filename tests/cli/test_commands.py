@@ -151,6 +151,10 @@ def test_predict_is_clear_about_columns_and_categories(tmp_path: Path) -> None:
     assert gentle.exit_code == 0 and len(gentle.stdout.splitlines()) == 81
 
 
+def test_info_without_a_run_asks_for_one() -> None:
+    assert "Missing argument 'RUN...'" in refused("info")
+
+
 def test_predict_on_images_and_info_and_data(trained: Path) -> None:
     result = run("predict", trained / "model.safetensors", "digits")
     assert result.stdout.startswith("label,p(0),p(1)") and "accuracy on the 1797 labelled rows: 0." in result.stderr
