@@ -104,6 +104,11 @@ def test_a_finished_run_without_its_report_gets_it(finished: Path, tmp_path: Pat
     assert (tmp_path / "run" / "report.html").is_file()
 
 
+def test_a_network_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    message = refused("train", "moons", "--hidden", "9999999,9999999", "--out", tmp_path)
+    assert "hidden: expected a network that fits into" in message and not list(tmp_path.iterdir())
+
+
 def test_numbers_with_commas_are_named(tmp_path: Path) -> None:
     rows = "".join(f'"{i},5",{i % 2}\n' for i in range(60))
     (tmp_path / "c.csv").write_text(f"a,y\n{rows}", encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any
 
 from gyaku.base.errors import ArgumentError, DataError, DtypeError, UnknownNameError
 from gyaku.base.files import read_bounded
-from gyaku.train.machine import can_limit_threads
+from gyaku.train.machine import can_limit_threads, memory
 
 _LIMIT = 2**20
 # Multiplications in one forward pass. On 2 cores, 3e6 took half the time on one thread and 3e7 a third more; but
@@ -89,6 +89,7 @@ class Config:
             made["lr"] = _optimizers()[self.optimizer][0]
         config = dataclasses.replace(self, **made)
         config._refuse_what_does_not_go_together(data)
+        config._refuse_what_no_memory_holds(data)
         if config.threads is None and config.is_small(data):
             config = dataclasses.replace(config, threads=1)
         return config if config.epochs is not None else dataclasses.replace(config, epochs=config.epochs_for(data))
@@ -110,9 +111,18 @@ class Config:
 
     def is_small(self, data: Any) -> bool:
         """Return whether a step is so small that a second thread costs more than it brings (and can be held back)."""
+        return (self.batch or 64) * self._weights(data) < _SMALL and can_limit_threads()
+
+    def _weights(self, data: Any) -> int:
         widths = [math.prod(data.input_shape), *(self.hidden or ()), data.recipe.n_outputs]
-        products = (self.batch or 64) * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
-        return products < _SMALL and can_limit_threads()
+        return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+
+    def _refuse_what_no_memory_holds(self, data: Any) -> None:
+        """Say so before the system kills the process: weights, gradients and two moments are float32."""
+        wanted, there = 16 * self._weights(data), memory()
+        if wanted > there:
+            got = f"{wanted / 1e9:.1f} GB for weights, gradients and the optimizer's state"
+            raise ArgumentError("hidden", f"a network that fits into {there / 1e9:.1f} GB of memory", got)
 
     def epochs_for(self, data: Any) -> int:
         """Return the epochs that give about 4000 steps, within 20 (plain: 40) and 200 (a regression: 400)."""
