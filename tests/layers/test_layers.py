@@ -278,3 +278,10 @@ def test_misuse_gives_one_clear_message(build: Any, kind: type[Exception], messa
 
 def test_everything_exported_is_a_class_of_this_room() -> None:
     assert all(isinstance(getattr(layers, name), type) for name in layers.__all__)
+
+
+def test_a_tensor_among_arrays_is_named() -> None:
+    import gyaku as gy
+
+    with pytest.raises(TypeError, match=r"Affine\.forward: expected a NumPy array, got a Tensor\. Hint: x\.numpy\(\)"):
+        layers.Affine(np.ones((3, 2)), np.zeros(2)).forward(gy.ones(1, 3))

@@ -80,6 +80,8 @@ class LossLayer(Layer):
 def floats(where: str, x: Any) -> Array:
     """Return ``x`` as an array of floating numbers; arrays that are so already come back as they are."""
     array = x if type(x) in NAMESPACES else np.asarray(x)
+    if not hasattr(array.dtype, "kind"):  # a tensor of gyaku
+        raise DtypeError(where, "a NumPy array", f"a {type(x).__name__}", hint="x.numpy(); tensors go with gyaku.nn")
     if array.dtype.kind in "iub":
         return array.astype(np.float64)
     if array.dtype.kind != "f":
