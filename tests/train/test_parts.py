@@ -201,6 +201,7 @@ def test_a_toml_file_gives_settings_and_dashes_are_underscores(tmp_path: Path) -
         ("epochs = 2.5\n", r"line 1: epochs: expected a whole number, got 2\.5"),
         ("plain = 1\n", r"line 1: plain: expected true or false, got 1"),
         ("hidden = [3, 0]\n", r"line 1: hidden: expected units in 1\.\.16777215, got \[3, 0\]"),
+        ("hidden = 100\n", r"line 1: hidden: expected a list of whole numbers, got 100"),
         ("\n\nlr = nan\n", r"line 3: lr: expected > 0 and finite, got nan"),
         ("optimizer = 'sdg'\n", r"line 1: optimizer: expected a known optimizer .*did you mean 'sgd'"),
         ("a = [1\n", r"expected TOML in UTF-8, got "),
