@@ -222,7 +222,8 @@ def _typed(name: str, kind: str, value: Any) -> Any:
     elif {"str": str, "int": int, "bool": bool}.get(kind) is type(value):
         return value
     wanted = {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "a text"}
-    raise DtypeError(name, wanted.get(kind, "a list of whole numbers" if "int" in kind else "a list of texts"), repr(value)[:60])
+    a_list = "a list of whole numbers" if "int" in kind else "a list of texts"
+    raise DtypeError(name, wanted.get(kind, a_list), repr(value)[:60])
 
 
 def read_config(path: Path) -> dict[str, Any]:
