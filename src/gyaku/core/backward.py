@@ -19,6 +19,7 @@ from gyaku.core.tensor import Tensor, new_tensor, write, wrote
 _by_age = operator.attrgetter("id")
 _getrefcount = sys.getrefcount
 _new = object.__new__
+_ndarray = np.ndarray
 
 
 def backward(
@@ -166,19 +167,37 @@ def walk(
             if leaf not in targets:
                 continue
             targets[leaf] = gy
-        if accumulate:
+        if not accumulate:
+            continue
+        tensor = leaf.tensor()
+        if (
+            type(gy) is _ndarray
+            and _getrefcount(gy) <= _OWN
+            and gy.base is None
+            and tensor is not None
+            and tensor._grad is None
+            and not leaf.after
+        ):  # nobody else holds this array: it becomes the gradient itself
+            grad = tensor._grad = _new(Tensor)
+            grad._array = gy
+            grad._cell = [0]
+            grad._node = grad._grad = grad._extra = None
+        else:
             _deposit(leaf, gy, create_graph)
 
 
 def _reachable(roots: list[Any]) -> list[Any]:
     """Return the nodes below ``roots``, youngest first; leaves only where they are roots."""
     nodes = roots if len(roots) == 1 else list(dict.fromkeys(roots))
-    seen = set(nodes)
+    seen = None
     for node in nodes:  # grows while it is read
         for p in node.parents:
-            if p is not None and type(p) is not Leaf and p not in seen:
-                seen.add(p)
-                nodes.append(p)
+            if p is not None and type(p) is not Leaf:
+                if seen is None:
+                    seen = set(nodes)
+                if p not in seen:
+                    seen.add(p)
+                    nodes.append(p)
     if len(nodes) > 1:
         nodes.sort(key=_by_age, reverse=True)
     return nodes
@@ -287,19 +306,12 @@ def _check_answer(node: Any, answer: Any) -> None:
 
 
 def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
-    """Add a gradient to the ``.grad`` of a leaf; an array that anyone else holds is copied first."""
+    """Add a gradient to the ``.grad`` of a leaf; the array is copied, because others may hold it."""
     tensor = leaf.tensor()
     if tensor is None:
         return
     before = tensor._grad
-    if before is None and type(gy) is np.ndarray:
-        if _getrefcount(gy) > _OWN or gy.base is not None:
-            gy = gy.copy()
-        grad = tensor._grad = _new(Tensor)
-        grad._array = gy
-        grad._cell = [0]
-        grad._node = grad._grad = grad._extra = None
-    elif before is None:
+    if before is None:
         tensor._grad = gy.clone() if create_graph else new_tensor(_as_own(gy))
     elif create_graph:
         tensor._grad = before + gy
@@ -324,17 +336,13 @@ def clear_grad(t: Tensor) -> None:
 
 
 def _as_own(gy: Any) -> Any:
-    return np.asarray(gy) if isinstance(gy, np.generic) else NAMESPACES[type(gy)].copy(gy)
-
-
-def _count(leaf: Any, gy: Any) -> int:
-    return _getrefcount(gy)
+    return np.array(gy) if isinstance(gy, np.generic) else NAMESPACES[type(gy)].copy(gy)
 
 
 def _own_references() -> int:
-    """Return the reference count seen one call down when the caller's one name is all that holds an array."""
+    """Return the reference count of an array that one local name, and nothing else, holds."""
     gy = np.empty(1)
-    return _count(None, gy)
+    return _getrefcount(gy)
 
 
 _OWN = _own_references()  # differs between Python versions, so it is measured

@@ -22,7 +22,7 @@ from gyaku.base.errors import ArgumentError, DeviceError, DtypeError, GyakuError
 from gyaku.core.guard import guarded
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
-from gyaku.core.tensor import Tensor, new_tensor
+from gyaku.core.tensor import Tensor, as_tensor_like, new_tensor
 
 Array = Any
 REGISTRY: dict[str, type[Op]] = {}
@@ -209,9 +209,11 @@ def apply(op: Op, *inputs: Any) -> Any:
     out._node = node = _new(Node)
     node.op, node.parents, node.module, node.hooks, node.id = op, parents, now.module, None, clock()
     frame = _getframe(1)  # the user's line is the first frame outside this package
-    while _inside[frame.f_globals.get("__name__", "")]:
+    code = frame.f_code
+    while _inside[code.co_filename]:
         frame = frame.f_back
-    node.code, node.lasti = frame.f_code, frame.f_lasti
+        code = frame.f_code
+    node.code, node.lasti = code, frame.f_lasti
     node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
     if type(y) is tuple:
         out = _several(node, out)
@@ -244,7 +246,7 @@ def apply1(op: Op, t: Tensor) -> Any:
 
 
 def apply2(op: Op, a: Any, b: Any) -> Any:
-    """``apply`` for two tensors and one output: the straight road of the common case (measured: 0.7 us less)."""
+    """``apply`` for two operands and one output: the straight road of two tensors (measured: 0.7 us less)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         x, z, now = a._array, b._array, state
         if now.recording and type(x) is _ndarray and type(z) is _ndarray:
@@ -263,7 +265,26 @@ def apply2(op: Op, a: Any, b: Any) -> Any:
                     both = p is not None and q is not None
                     node.consts = None if both else (x if p is None else None, z if q is None else None)
                     return _record(op, node, y, (a, b), (x, z), (a._cell, b._cell))
-    return apply(op, a, b)
+    return apply(op, *operands(a, b))
+
+
+def operands(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return both operands as tensors or Python numbers; NumPy numbers become Python's, arrays become tensors."""
+    a, b = operand(a, b), operand(b, a)
+    return (a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else (Tensor(a), b)
+
+
+def operand(value: Any, partner: Any = None) -> Any:
+    """Return ``value`` as a tensor (on the device of ``partner``) or a Python number; anything else is refused."""
+    if isinstance(value, Tensor) or type(value) in (float, int, bool):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (np.ndarray, list, tuple)):
+        return as_tensor_like(value, partner) if isinstance(partner, Tensor) else Tensor(value)
+    if isinstance(value, (float, int)):
+        return value.__float__() if isinstance(value, float) else int(value)
+    raise DtypeError("arithmetic", "a tensor or a number", type(value).__name__, context=context_of_call())
 
 
 def _record(
@@ -277,9 +298,11 @@ def _record(
     node.shape = y.shape
     node.dtype = y.dtype
     frame: Any = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
-    while _inside[frame.f_globals.get("__name__", "")]:
+    code = frame.f_code
+    while _inside[code.co_filename]:
         frame = frame.f_back
-    node.code = frame.f_code
+        code = frame.f_code
+    node.code = code
     node.lasti = frame.f_lasti
     out = _new(Tensor)
     out._array = y
@@ -302,11 +325,13 @@ def _record(
 
 
 class _Inside(dict[str, bool]):
-    """Whether a module of this name belongs to the package; answered once per name."""
+    """Whether a source file belongs to the package; answered once a file."""
 
-    def __missing__(self, name: str) -> bool:
-        self[name] = name.startswith("gyaku.") and not name.endswith("__main__")
-        return self[name]
+    root = __file__.removesuffix("core/op.py").removesuffix("core\\op.py")
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith(self.root)
+        return self[file]
 
 
 _inside = _Inside()

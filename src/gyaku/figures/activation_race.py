@@ -14,14 +14,18 @@ from gyaku.figures.style import COLOURS, band, canvas
 from gyaku.figures.training import accuracy, mlp, train
 
 EXPERIMENT = Experiment(
-    "activation_race", ("1.2", "1.7"),
+    "activation_race",
+    ("1.2", "1.7"),
     ("Activation race", "活性化関数の競争"),
-    ("The same network with seven activations, each with the initial values made for it and the best of the same "
-     "number of learning rates. Thin bands are 95 % intervals over seeds. Sigmoid starts late; among the others the "
-     "differences in the end are small, and an experiment with several seeds is needed to see them.",
-     "同じネットワークを 7 種類の活性化関数で学習させました。初期値はそれぞれに合うもの、学習率は同じ個数の候補から "
-     "dev で選んだものです。帯はシードについての 95 % 信頼区間です。シグモイドは立ち上がりが遅れます。ほかの関数の最後"
-     "の差は小さく、複数のシードで実験しなければ分かりません。"),
+    (
+        "The same network with seven activations, each with the initial values made for it and the best of the same "
+        "number of learning rates. Thin bands are 95 % intervals over seeds. Sigmoid starts late; among the others the "
+        "differences in the end are small, and an experiment with several seeds is needed to see them.",
+        "同じネットワークを 7 種類の活性化関数で学習させました。初期値はそれぞれに合うもの、学習率は同じ個数の候補から "
+        "dev で選んだものです。帯はシードについての 95 % 信頼区間です。シグモイドは立ち上がりが遅れます。ほかの関数の最"
+        "後"
+        "の差は小さく、複数のシードで実験しなければ分かりません。",
+    ),
 )
 INIT = {"sigmoid": "glorot", "tanh": "glorot"}  # He for the others
 RACERS = ("sigmoid", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu")
@@ -35,8 +39,12 @@ def race(name: str, lr: float, seed: int, data: str, epochs: int) -> dict[str, A
     net = mlp([images.inputs, 100, 100, 100, 10], activation=name, init=INIT.get(name, "he"), seed=seed)
     curves = train(net, images.train, lr=lr, epochs=epochs, seed=seed, watch={"dev": images.dev})
     first = curves["loss"][: len(curves["loss"]) // epochs]
-    return {"dev": curves["dev"], "score": curves["dev"].mean(), "first": first.mean(),
-            "test": accuracy(net, *images.test)}
+    return {
+        "dev": curves["dev"],
+        "score": curves["dev"].mean(),
+        "first": first.mean(),
+        "test": accuracy(net, *images.test),
+    }
 
 
 def measure(level: str, run: Runner) -> dict[str, Any]:
@@ -64,8 +72,12 @@ def draw(data: dict[str, Any], say: Say) -> Any:
     right.locator_params(axis="x", nbins=5)
     right.grid(axis="y", visible=False)
     left.set(xlabel=say("epoch", "エポック"), ylabel=say("dev accuracy", "dev の正解率"), xlim=(epochs[0], epochs[-1]))
-    left.set_title(sets.title(data["set"])[say.lang == "ja"] + say(", mean of ", "、") + f"{len(data['test']['relu'])} "
-                   + say("seeds", "シードの平均"))
+    left.set_title(
+        sets.title(data["set"])[say.lang == "ja"]
+        + say(", mean of ", "、")
+        + f"{len(data['test']['relu'])} "
+        + say("seeds", "シードの平均")
+    )
     left.set_ylim(*_range(data["dev"]))
     end_labels(left, epochs[-1], [(data["dev"][a][:, -1].mean(), NAMES[a], COLOURS[a]) for a in RACERS])
     order = sorted(RACERS, key=lambda a: data["test"][a].mean())
@@ -101,14 +113,18 @@ def claims(data: dict[str, Any]) -> list[Claim]:
     first, last = NAMES[order[0]], NAMES[order[-1]]
     spread = f"{percent(data['test'][order[0]])}, {percent(data['test'][order[-1]])}"
     return [
-        Claim(late.low > 0,
-              f"sigmoid starts later than ReLU: its mean loss in the first epoch is higher by {late.mean:.3f} "
-              f"[{late.low:.3f}, {late.high:.3f}] ({late.n} seeds)",
-              f"シグモイドは ReLU より立ち上がりが遅い：最初のエポックの平均損失の差 {late.mean:.3f} "
-              f"[{late.low:.3f}, {late.high:.3f}]（{late.n} シード）"),
-        Claim(ends.low > 0,
-              f"the choice matters: best ({first}) and last ({last}) in test accuracy: {spread}; "
-              f"paired difference {points(ends)} points",
-              f"選択には意味がある：テスト正解率の最良（{first}）と最低（{last}）：{spread}、対応のある差 "
-              f"{points(ends)} ポイント"),
+        Claim(
+            late.low > 0,
+            f"sigmoid starts later than ReLU: its mean loss in the first epoch is higher by {late.mean:.3f} "
+            f"[{late.low:.3f}, {late.high:.3f}] ({late.n} seeds)",
+            f"シグモイドは ReLU より立ち上がりが遅い：最初のエポックの平均損失の差 {late.mean:.3f} "
+            f"[{late.low:.3f}, {late.high:.3f}]（{late.n} シード）",
+        ),
+        Claim(
+            ends.low > 0,
+            f"the choice matters: best ({first}) and last ({last}) in test accuracy: {spread}; "
+            f"paired difference {points(ends)} points",
+            f"選択には意味がある：テスト正解率の最良（{first}）と最低（{last}）：{spread}、対応のある差 "
+            f"{points(ends)} ポイント",
+        ),
     ]

@@ -14,18 +14,27 @@ from gyaku.figures.style import CYCLE, canvas
 from gyaku.figures.training import accuracy, mlp, outputs, train
 
 EXPERIMENT = Experiment(
-    "decision_boundaries", ("1.6",),
+    "decision_boundaries",
+    ("1.6",),
     ("Decision boundaries by width and depth", "幅と深さによる決定境界"),
-    ("Each picture is a network after the same training on three spirals. Few units cut the plane by a few straight "
-     "lines; with more units in a layer (to the right) or more layers (downwards) the regions follow the arms. The "
-     "number is the accuracy on new points, its mean over seeds. Two units a layer are a bottleneck that more layers "
-     "do not mend.",
-     "3 本の渦巻きを同じだけ学習させたネットワークの分類領域です。ユニットが少ないと数本の直線で平面を切るだけですが、"
-     "1 層のユニットを増やすか（右へ）、層を増やすと（下へ）、領域は渦の腕に沿います。数字は新しい点での正解率（シード"
-     "平均）です。各層 2 ユニットでは狭すぎて、層を増やしても改善しません。"),
+    (
+        "Each picture is a network after the same training on three spirals. Few units cut the plane by a few straight "
+        "lines; with more units in a layer (to the right) or more layers (downwards) the regions follow the arms. The "
+        "number is the accuracy on new points, its mean over seeds. Two units a layer are a bottleneck that "
+        "more layers "
+        "do not mend.",
+        "3 本の渦巻きを同じだけ学習させたネットワークの分類領域です。ユニットが少ないと数本の直線で平面を切"
+        "るだけですが、"
+        ""
+        "1 層のユニットを増やすか（右へ）、層を増やすと（下へ）、領域は渦の腕に沿います。数字は新しい点での"
+        "正解率（シード"
+        ""
+        "平均）です。各層 2 ユニットでは狭すぎて、層を増やしても改善しません。",
+    ),
 )
 LEVELS: dict[str, tuple[tuple[int, ...], tuple[int, ...], int, int]] = {  # widths, depths, seeds, epochs
-    "quick": ((2, 8, 32), (1, 3), 5, 60), "default": ((2, 4, 8, 32), (1, 2, 3), 10, 150),
+    "quick": ((2, 8, 32), (1, 3), 5, 60),
+    "default": ((2, 4, 8, 32), (1, 2, 3), 10, 150),
     "full": ((2, 3, 4, 8, 16, 64), (1, 2, 3, 5), 20, 400),
 }
 EDGE, CELLS, TURNS = 1.2, 121, 1.0
@@ -57,14 +66,22 @@ def boundary(regions: np.ndarray) -> float:
 def measure(level: str, run: Runner) -> dict[str, Any]:
     """Return accuracies and boundary lengths (depths, widths, seeds), and the regions of the first seed."""
     widths, depths, n, epochs = LEVELS[level]
-    jobs = [{"width": w, "depth": d, "seed": 1000 * run.seed + s, "epochs": epochs}
-            for d in depths for w in widths for s in range(n)]
+    jobs = [
+        {"width": w, "depth": d, "seed": 1000 * run.seed + s, "epochs": epochs}
+        for d in depths
+        for w in widths
+        for s in range(n)
+    ]
     results = run(fit, jobs)
     grid = (len(depths), len(widths), n)
     regions = np.array([r["regions"] for r in results]).reshape(*grid, CELLS, CELLS)[:, :, 0]
     x, t = spirals(300, seed=1000 * run.seed, turns=TURNS)
     return {
-        "widths": widths, "depths": depths, "regions": regions, "x": x, "t": t,
+        "widths": widths,
+        "depths": depths,
+        "regions": regions,
+        "x": x,
+        "t": t,
         "accuracy": np.array([r["accuracy"] for r in results]).reshape(grid),
         "length": np.array([r["length"] for r in results]).reshape(grid),
     }
@@ -81,8 +98,16 @@ def draw(data: dict[str, Any], say: Say) -> Any:
     figure.suptitle(title, fontsize=14)
     for i, j in np.ndindex(rows, columns):
         panel = axes[i, j]
-        panel.imshow(data["regions"][i, j], origin="lower", extent=(-EDGE, EDGE, -EDGE, EDGE), vmin=0, vmax=2,
-                     cmap=ListedColormap(CLASSES), alpha=0.35, interpolation="nearest")
+        panel.imshow(
+            data["regions"][i, j],
+            origin="lower",
+            extent=(-EDGE, EDGE, -EDGE, EDGE),
+            vmin=0,
+            vmax=2,
+            cmap=ListedColormap(CLASSES),
+            alpha=0.35,
+            interpolation="nearest",
+        )
         panel.scatter(*data["x"].T, c=[CLASSES[k] for k in data["t"]], s=5, linewidths=0)
         panel.set(xticks=[], yticks=[], title=f"{100 * data['accuracy'][i, j].mean():.0f} %")
         if i == rows - 1:
@@ -101,19 +126,39 @@ def claims(data: dict[str, Any]) -> list[Claim]:
     fine = paired(data["length"][-1, -1], data["length"][0, 0])
     length = f"{fine.mean:.1f} [{fine.low:.1f}, {fine.high:.1f}]"
     return [
-        _claim(wide, f"one hidden layer, {widths[-1]} units against {widths[0]}",
-               f"隠れ層 1 つ、{widths[-1]} ユニットと {widths[0]} ユニット", a[0, -1], a[0, 0]),
-        _claim(deep, f"{widths[1]} units a layer, {depths[-1]} layers against 1",
-               f"各層 {widths[1]} ユニット、{depths[-1]} 層と 1 層", a[-1, 1], a[0, 1]),
-        _claim(narrow, f"even {widths[0]} units a layer, {depths[-1]} layers against 1",
-               f"各層 {widths[0]} ユニットでも、{depths[-1]} 層と 1 層", a[-1, 0], a[0, 0]),
-        Claim(fine.low > 0,
-              f"the boundary of the largest network is longer than that of the smallest by {length}",
-              f"最大のネットワークの境界は最小のものより {length} 長い"),
+        _claim(
+            wide,
+            f"one hidden layer, {widths[-1]} units against {widths[0]}",
+            f"隠れ層 1 つ、{widths[-1]} ユニットと {widths[0]} ユニット",
+            a[0, -1],
+            a[0, 0],
+        ),
+        _claim(
+            deep,
+            f"{widths[1]} units a layer, {depths[-1]} layers against 1",
+            f"各層 {widths[1]} ユニット、{depths[-1]} 層と 1 層",
+            a[-1, 1],
+            a[0, 1],
+        ),
+        _claim(
+            narrow,
+            f"even {widths[0]} units a layer, {depths[-1]} layers against 1",
+            f"各層 {widths[0]} ユニットでも、{depths[-1]} 層と 1 層",
+            a[-1, 0],
+            a[0, 0],
+        ),
+        Claim(
+            fine.low > 0,
+            f"the boundary of the largest network is longer than that of the smallest by {length}",
+            f"最大のネットワークの境界は最小のものより {length} 長い",
+        ),
     ]
 
 
 def _claim(d: Any, en: str, ja: str, more: Any, less: Any) -> Claim:
     numbers = f"{percent(more)} / {percent(less)}"
-    return Claim(d.low > 0, f"{en}: accuracy {numbers}, difference {points(d)} points ({d.n} seeds)",
-                 f"{ja}：正解率 {numbers}、差 {points(d)} ポイント（{d.n} シード）")
+    return Claim(
+        d.low > 0,
+        f"{en}: accuracy {numbers}, difference {points(d)} points ({d.n} seeds)",
+        f"{ja}：正解率 {numbers}、差 {points(d)} ポイント（{d.n} シード）",
+    )

@@ -48,8 +48,12 @@ def gradients(p: Arrays, x: np.ndarray, t: np.ndarray, task: str) -> Arrays:
 def initial(inputs: int, hidden: int, outputs: int, seed: int) -> Arrays:
     """Return normal weights of variance 1 / inputs, and biases 0."""
     g = Generator(seed)
-    return {"W1": g.normal((inputs, hidden)) / inputs**0.5, "b1": np.zeros(hidden),
-            "W2": g.normal((hidden, outputs)) / hidden**0.5, "b2": np.zeros(outputs)}
+    return {
+        "W1": g.normal((inputs, hidden)) / inputs**0.5,
+        "b1": np.zeros(hidden),
+        "W2": g.normal((hidden, outputs)) / hidden**0.5,
+        "b2": np.zeros(outputs),
+    }
 
 
 def score(y: np.ndarray, t: np.ndarray, task: str) -> float:
@@ -70,8 +74,14 @@ def agreement(x: np.ndarray, t: np.ndarray, task: str, seed: int) -> list[float]
     p = initial(x.shape[1], 10, t.shape[1], seed)
     by_layers, by_run = {k: v.copy() for k, v in p.items()}, {k: gy.tensor(v, requires_grad=True) for k, v in p.items()}
     last, criterion = LOSSES[task]
-    net = layers.Network([layers.Affine(by_layers["W1"], by_layers["b1"]), layers.Sigmoid(),
-                          layers.Affine(by_layers["W2"], by_layers["b2"])], last())
+    net = layers.Network(
+        [
+            layers.Affine(by_layers["W1"], by_layers["b1"]),
+            layers.Sigmoid(),
+            layers.Affine(by_layers["W2"], by_layers["b2"]),
+        ],
+        last(),
+    )
     update, optimizer = layers.SGD(0.5), optim.SGD(by_run.values(), lr=0.5)
     for _ in range(20):
         for name, g in gradients(p, x, t, task).items():

@@ -16,14 +16,19 @@ from gyaku.figures.scratch import agreement, forward, gradients, initial, linear
 from gyaku.figures.style import COLOURS, band, canvas
 
 EXPERIMENT = Experiment(
-    "two_layer", ("4", "2.1", "2.2", "2.3"),
+    "two_layer",
+    ("4", "2.1", "2.2", "2.3"),
     ("Two-layer networks from scratch", "2 層ネットワークをゼロから"),
-    ("Forward, loss, gradients and mini-batch SGD in thirty lines of array code, the same for three tasks: only the "
-     "output function differs, and the output delta is (Y - T)/N each time. Curves and tables give training and test "
-     "results by epoch; the layer classes and define-by-run training give the same weights.",
-     "順伝播、損失、勾配、ミニバッチ SGD を 30 行ほどの配列計算で書きました。3 つの課題で違うのは出力の関数だけで、出"
-     "力のデルタはどれも (Y - T)/N です。曲線と表はエポックごとの訓練とテストの結果です。レイヤークラスでも "
-     "define-by-run でも同じ重みになります。"),
+    (
+        "Forward, loss, gradients and mini-batch SGD in thirty lines of array code, the same for three tasks: only the "
+        "output function differs, and the output delta is (Y - T)/N each time. Curves and tables give "
+        "training and test "
+        "results by epoch; the layer classes and define-by-run training give the same weights.",
+        "順伝播、損失、勾配、ミニバッチ SGD を 30 行ほどの配列計算で書きました。3 つの課題で違うのは出力の関数だけで、"
+        "出"
+        "力のデルタはどれも (Y - T)/N です。曲線と表はエポックごとの訓練とテストの結果です。レイヤークラスでも "
+        "define-by-run でも同じ重みになります。",
+    ),
 )
 TASKS: dict[str, dict[str, Any]] = {
     "regression": {"hidden": 20, "lr": 0.2, "batch": 20, "epochs": 200},
@@ -116,8 +121,9 @@ def _table(axes: Any, scores: dict[str, Any], task: str, say: Say) -> None:
     cells = [[str(e), *(form.format(scores[part][:, e - 1].mean()) for part in ("train", "test"))] for e in epochs]
     axes.axis("off")
     heads = [say("epoch", "エポック"), say("train", "訓練"), say("test", "テスト")]
-    made = axes.table(cells, colLabels=heads, loc="upper center", cellLoc="right", edges="horizontal",
-                      colWidths=[0.3] * 3)
+    made = axes.table(
+        cells, colLabels=heads, loc="upper center", cellLoc="right", edges="horizontal", colWidths=[0.3] * 3
+    )
     made.auto_set_font_size(False)
     made.set_fontsize(12)
     made.scale(1, 1.45)
@@ -133,12 +139,17 @@ def _against_linear(task: str, scores: dict[str, Any]) -> Claim:
     d = paired(linear, net) if task == "regression" else paired(net, linear)
     show: Any = (lambda v: f"{v.mean():.3f}") if task == "regression" else percent
     numbers = f"{show(net)} / {show(linear)}; {d.mean:.3f} [{d.low:.3f}, {d.high:.3f}]"
-    return Claim(d.low > 0, f"{TITLES[task][0]}: test, two layers / linear map, and gain: {numbers} ({d.n} seeds)",
-                 f"{TITLES[task][1]}：テスト、2 層／線形、改善：{numbers}（{d.n} シード）")
+    return Claim(
+        d.low > 0,
+        f"{TITLES[task][0]}: test, two layers / linear map, and gain: {numbers} ({d.n} seeds)",
+        f"{TITLES[task][1]}：テスト、2 層／線形、改善：{numbers}（{d.n} シード）",
+    )
 
 
 def _agreement(data: dict[str, Any]) -> Claim:
     largest = max(float(data[task]["agreement"].max()) for task in TASKS)
-    return Claim(largest < 1e-12, f"after 20 steps layer classes and define-by-run have the same weights to "
-                                  f"{largest:.1e}",
-                 f"20 ステップ後の重みは、レイヤークラスでも define-by-run でも {largest:.1e} まで一致")
+    return Claim(
+        largest < 1e-12,
+        f"after 20 steps layer classes and define-by-run have the same weights to {largest:.1e}",
+        f"20 ステップ後の重みは、レイヤークラスでも define-by-run でも {largest:.1e} まで一致",
+    )

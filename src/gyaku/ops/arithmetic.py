@@ -7,28 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.base.errors import ArgumentError, DtypeError
-from gyaku.core.op import FUNCTIONS, Op, apply, apply1, apply2, context_of_call, public, register
-from gyaku.core.tensor import Tensor, as_tensor_like
-
-
-def operands(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return both operands as tensors or Python numbers; NumPy numbers become Python's, arrays become tensors."""
-    a, b = operand(a, b), operand(b, a)
-    return (a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else (Tensor(a), b)
-
-
-def operand(value: Any, partner: Any = None) -> Any:
-    """Return ``value`` as a tensor (on the device of ``partner``) or a Python number; anything else is refused."""
-    if isinstance(value, Tensor) or type(value) in (float, int, bool):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (np.ndarray, list, tuple)):
-        return as_tensor_like(value, partner) if isinstance(partner, Tensor) else Tensor(value)
-    if isinstance(value, (float, int)):
-        return value.__float__() if isinstance(value, float) else int(value)
-    raise DtypeError("arithmetic", "a tensor or a number", type(value).__name__, context=context_of_call())
+from gyaku.base.errors import ArgumentError
+from gyaku.core.op import FUNCTIONS, Op, apply, apply1, apply2, context_of_call, operand, operands, public, register
+from gyaku.core.tensor import Tensor
 
 
 class Elementwise(Op):
@@ -126,9 +107,7 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input + alpha * other``, broadcast."""
     if alpha != 1:
         other = mul(other, alpha)
-    if isinstance(other, Tensor) and isinstance(input, Tensor):
-        return apply2(_ADD, input, other)
-    return apply(_ADD, *operands(input, other))
+    return apply2(_ADD, input, other)
 
 
 @public("sub", "subtract", "__sub__")
@@ -136,17 +115,13 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return ``input - alpha * other``, broadcast."""
     if alpha != 1:
         other = mul(other, alpha)
-    if isinstance(other, Tensor) and isinstance(input, Tensor):
-        return apply2(_SUB, input, other)
-    return apply(_SUB, *operands(input, other))
+    return apply2(_SUB, input, other)
 
 
 @public("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Any, other: Any) -> Tensor:
     """Return ``input * other``, broadcast; d/da = b, d/db = a."""
-    if isinstance(other, Tensor) and isinstance(input, Tensor):
-        return apply2(_MUL, input, other)
-    return apply(_MUL, *operands(input, other))
+    return apply2(_MUL, input, other)
 
 
 @public("div", "divide", "true_divide", "__truediv__")
@@ -157,9 +132,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """
     if rounding_mode is not None:
         return _rounded_quotient(input, other, rounding_mode)
-    if isinstance(other, Tensor) and isinstance(input, Tensor):
-        return apply2(_DIV, input, other)
-    return apply(_DIV, *operands(input, other))
+    return apply2(_DIV, input, other)
 
 
 def _rounded_quotient(input: Any, other: Any, mode: str) -> Tensor:

@@ -9,9 +9,9 @@ import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype, promote
 from gyaku.base.errors import ArgumentError, DtypeError
-from gyaku.core.op import FUNCTIONS, REGISTRY, apply, apply2, context_of_call, public, register
+from gyaku.core.op import FUNCTIONS, REGISTRY, apply, apply2, context_of_call, operand, operands, public, register
 from gyaku.core.tensor import Tensor, new_tensor
-from gyaku.ops.arithmetic import Elementwise, operand, operands
+from gyaku.ops.arithmetic import Elementwise
 
 
 @register
@@ -58,13 +58,13 @@ _MAXIMUM, _MINIMUM = Maximum(), Minimum()
 @public("maximum")
 def maximum(input: Tensor, other: Tensor) -> Tensor:
     """Return the larger of the two, broadcast; NaN if one is. At a tie each gets half the gradient."""
-    return apply2(_MAXIMUM, *operands(input, other))
+    return apply2(_MAXIMUM, input, other)
 
 
 @public("minimum")
 def minimum(input: Tensor, other: Tensor) -> Tensor:
     """Return the smaller of the two, broadcast; NaN if one is. At a tie each gets half the gradient."""
-    return apply2(_MINIMUM, *operands(input, other))
+    return apply2(_MINIMUM, input, other)
 
 
 @register

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from gyaku.base.errors import DtypeError
-from gyaku.core.op import FUNCTIONS, Op, apply, context_of_call, public, register
+from gyaku.core.op import FUNCTIONS, Op, apply, context_of_call, operands, public, register
 from gyaku.core.tensor import Tensor
-from gyaku.ops.arithmetic import Elementwise, operands
+from gyaku.ops.arithmetic import Elementwise
 
 
 class Comparison(Elementwise):
