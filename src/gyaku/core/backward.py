@@ -170,14 +170,9 @@ def walk(
         if not accumulate:
             continue
         tensor = leaf.tensor()
-        if (
-            type(gy) is _ndarray
-            and _getrefcount(gy) <= _OWN
-            and gy.base is None
-            and tensor is not None
-            and tensor._grad is None
-            and not leaf.after
-        ):  # nobody else holds this array: it becomes the gradient itself
+        if type(gy) is _ndarray and tensor is not None and tensor._grad is None and not leaf.after:
+            if _getrefcount(gy) > _OWN or gy.base is not None:  # somebody else holds it: the gradient is a copy
+                gy = gy.copy()
             grad = tensor._grad = _new(Tensor)
             grad._array = gy
             grad._cell = [0]
@@ -306,7 +301,7 @@ def _check_answer(node: Any, answer: Any) -> None:
 
 
 def _deposit(leaf: Leaf, gy: Any, create_graph: bool) -> None:
-    """Add a gradient to the ``.grad`` of a leaf; the array is copied, because others may hold it."""
+    """Add a gradient to the ``.grad`` of a leaf: the cases that ``walk`` does not settle itself."""
     tensor = leaf.tensor()
     if tensor is None:
         return
