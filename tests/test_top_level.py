@@ -290,3 +290,13 @@ def test_arguments_that_pytorch_takes_one_by_one_or_by_name() -> None:
 
 def test_a_range_counted_from_the_end() -> None:
     assert gy.arange(6).narrow(0, -4, 3).tolist() == [2, 3, 4] and gy.arange(6).narrow(0, -1, 1).tolist() == [5]
+
+
+def test_dlpack_shares_memory_both_ways() -> None:
+    array = np.arange(3.0)
+    t = gy.from_dlpack(array)
+    array[0] = 7.0
+    assert t.tolist() == [7.0, 1.0, 2.0]
+    assert np.from_dlpack(gy.tensor([1.0, 2.0])).tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="from_dlpack: expected a CPU array that speaks DLPack, got list"):
+        gy.from_dlpack([1.0])

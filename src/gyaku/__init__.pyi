@@ -105,6 +105,7 @@ from gyaku.ops.creation import detach as detach
 from gyaku.ops.creation import empty as empty
 from gyaku.ops.creation import empty_like as empty_like
 from gyaku.ops.creation import eye as eye
+from gyaku.ops.creation import from_dlpack as from_dlpack
 from gyaku.ops.creation import from_numpy as from_numpy
 from gyaku.ops.creation import full as full
 from gyaku.ops.creation import full_like as full_like

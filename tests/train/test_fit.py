@@ -10,7 +10,7 @@ import pytest
 
 import gyaku as gy
 from gyaku import nn, optim
-from gyaku.base.errors import DivergedError
+from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.models import MLP
 from gyaku.train import Ensemble, Objective, fit, predict, pseudo_labels
 from gyaku.train.loop import evaluate
@@ -191,3 +191,10 @@ X, T = clouds(n=6)
 def test_what_does_not_fit_is_refused_with_one_message(data: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(Exception, match=message):
         fit(MLP(2, [4], 3), data, **options)
+
+
+def test_a_scheduler_of_another_optimizer_is_refused() -> None:
+    model, other = MLP(2, [8], 3), MLP(2, [8], 3)
+    stray = gy.optim.lr_scheduler.StepLR(gy.optim.SGD(other.parameters(), lr=0.1), 1)
+    with pytest.raises(ArgumentError, match="a scheduler of the optimizer in use"):
+        fit(model, clouds(), optimizer=gy.optim.SGD(model.parameters(), lr=0.1), schedule=stray, epochs=1)

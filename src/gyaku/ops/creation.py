@@ -77,6 +77,19 @@ def from_numpy(ndarray: Any) -> Tensor:
 
 
 @public()
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """Return a tensor that shares the memory of another library's CPU array (DLPack, dmlc.github.io/dlpack).
+
+    As with ``from_numpy``, writes from outside are not seen. Raises ``DtypeError`` for anything without the protocol.
+    """
+    try:
+        return from_numpy(np.from_dlpack(ext_tensor))
+    except (AttributeError, BufferError, TypeError) as error:
+        got = type(ext_tensor).__name__
+        raise DtypeError("from_dlpack", "a CPU array that speaks DLPack", got, hint="use gyaku.tensor") from error
+
+
+@public()
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor of zeros."""
     return finished(np.zeros(sizes_of("zeros", size), numpy_type(dtype)), device, requires_grad)
