@@ -231,14 +231,16 @@ def apply(op: Op, *inputs: Any) -> Any:
 def apply1(op: Op, t: Tensor) -> Any:
     """``apply`` for one tensor and one output: the straight road of the common case (measured: 0.7 us less)."""
     if isinstance(t, Tensor):
-        x, parent, now = t._array, t._node, state
-        if parent is not None and now.recording and type(x) is _ndarray and x.dtype.kind == "f" and not op.view:
+        x, parent, recording = t._array, t._node, state.recording
+        if type(x) is _ndarray and x.dtype.kind == "f" and not op.view and (recording or not state.observers):
             try:
                 y = op.forward(numpy_namespace, x)
             except Exception as error:
                 raise _explained(op, [x], error) from error
             if type(y) is not _ndarray:
                 y = np.asarray(y)
+            if parent is None or not recording:
+                return new_tensor(y)
             node = _new(Node)
             node.parents, node.consts = (parent,), None
             return _record(op, node, y, (t,), (x,), (t._cell,))
@@ -248,23 +250,24 @@ def apply1(op: Op, t: Tensor) -> Any:
 def apply2(op: Op, a: Any, b: Any) -> Any:
     """``apply`` for two operands and one output: the straight road of two tensors (measured: 0.7 us less)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        x, z, now = a._array, b._array, state
-        if now.recording and type(x) is _ndarray and type(z) is _ndarray:
+        x, z, recording = a._array, b._array, state.recording
+        if type(x) is _ndarray and type(z) is _ndarray and (recording or not state.observers):
             kind = x.dtype
             if kind is z.dtype and kind.kind == "f":
                 p, q = a._node, b._node
-                if p is not None or q is not None:
-                    try:
-                        y = op.forward(numpy_namespace, x, z)
-                    except Exception as error:
-                        raise _explained(op, [x, z], error) from error
-                    if type(y) is not _ndarray:
-                        y = np.asarray(y)
-                    node = _new(Node)
-                    node.parents = (p, q)
-                    both = p is not None and q is not None
-                    node.consts = None if both else (x if p is None else None, z if q is None else None)
-                    return _record(op, node, y, (a, b), (x, z), (a._cell, b._cell))
+                try:
+                    y = op.forward(numpy_namespace, x, z)
+                except Exception as error:
+                    raise _explained(op, [x, z], error) from error
+                if type(y) is not _ndarray:
+                    y = np.asarray(y)
+                if (p is None and q is None) or not recording:
+                    return new_tensor(y)
+                node = _new(Node)
+                node.parents = (p, q)
+                both = p is not None and q is not None
+                node.consts = None if both else (x if p is None else None, z if q is None else None)
+                return _record(op, node, y, (a, b), (x, z), (a._cell, b._cell))
     return apply(op, *operands(a, b))
 
 
