@@ -26,12 +26,12 @@ EXPERIMENT = Experiment(
 GRAPH = Graph(
     {
         "x": (0, 0, "x", 0.5),
-        "s": (3.5, 0, "s = e^{-x}", lambda n: gy.exp(-n["x"])),
-        "yhat": (7.1, 0, "\\hat y = 1/(1+s)", lambda n: 1 / (1 + n["s"])),
-        "y": (11.6, 0, "y", 0.8),
-        "z1": (9.35, 2.3, "y \\log \\hat y", lambda n: n["y"] * gy.log(n["yhat"])),
-        "z2": (9.35, -2.3, "(1-y)\\log(1-\\hat y)", lambda n: (1 - n["y"]) * gy.log(1 - n["yhat"])),
-        "h": (15.9, 0, "h = -z_1-z_2", lambda n: -n["z1"] - n["z2"]),
+        "s": (4.2, 0, "s = e^{-x}", lambda n: gy.exp(-n["x"])),
+        "yhat": (8.9, 0, "\\hat y = 1/(1+s)", lambda n: 1 / (1 + n["s"])),
+        "y": (13.8, 0, "y", 0.8),
+        "z1": (13.8, 3.1, "y \\log \\hat y", lambda n: n["y"] * gy.log(n["yhat"])),
+        "z2": (13.8, -3.1, "(1-y)\\log(1-\\hat y)", lambda n: (1 - n["y"]) * gy.log(1 - n["yhat"])),
+        "h": (19.6, 0, "h = -z_1-z_2", lambda n: -n["z1"] - n["z2"]),
     },
     {
         ("x", "s"): "-e^{-x}",
@@ -53,9 +53,9 @@ def measure(level: str, run: Runner) -> dict[str, Any]:
 
 def draw(data: dict[str, Any], say: Say) -> Any:
     """Return the graph with values and local derivatives."""
-    figure, axes = canvas(width=18, height=7.4)
+    figure, axes = canvas(width=18, height=7)
     title = say("from the logit $x$ and the target $y$ to the loss $h$", "ロジット $x$ と目標 $y$ から損失 $h$ まで")
-    draw_graph(axes, GRAPH, data, title, size=14, width=1.85, products=False)
+    draw_graph(axes, GRAPH, data, title, size=14, width=2.25, products=False)
     return figure
 
 

@@ -85,6 +85,7 @@ def measure(level: str, run: Runner) -> dict[str, Any]:
 def draw(data: dict[str, Any], say: Say) -> Any:
     """Return the curves without and with wrong labels, and the epochs that early stopping keeps."""
     figure, panels = canvas(1, 2, width=14, height=5.2, sharey=True)
+    figure.suptitle(say(*sets.title("digits")), fontsize=14)
     titles = (
         say("all labels right", "ラベルはすべて正しい"),
         say("every fifth label of train and dev wrong", "訓練と dev のラベルの 5 つに 1 つが誤り"),

@@ -92,7 +92,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
     panels[0].set(ylabel=say("test accuracy (%)", "テスト正解率 (%)"), title=say("Accuracy", "正解率"))
     panels[1].set(ylabel=say("test cross-entropy", "テストの交差エントロピー"), title=say("Loss", "損失"))
     which = sets.title(data["set"])[say.lang == "ja"]
-    figure.suptitle(say(f"{ROWS} of {which} to learn from", f"{which} のうち {ROWS} 枚で学習"))
+    figure.suptitle(say(f"{which}: {ROWS} of them to learn from", f"{which} のうち {ROWS} 枚で学習"))
     return figure
 
 

@@ -140,5 +140,6 @@ def _arrows(
     length = math.hypot(x1 - x0, y1 - y0)
     across = (-(y1 - y0) / length, (x1 - x0) / length)  # to the left of the way forward: the side of the arrow back
     middle = ((x0 + x1) / 2 + across[0] * _BEND * length / 2, (y0 + y1) / 2 + across[1] * _BEND * length / 2)
-    label(axes, *middle, text, COLOURS["backward"], offset=(14 * across[0], 11 * across[1]),
-          ha=("right" if across[0] < -0.3 else "left" if across[0] > 0.3 else "center"), fontsize=size - 2)  # fmt: skip
+    angle = math.degrees(math.atan2(y1 - y0, x1 - x0))  # along the arrow: level, a long formula would lie across it
+    label(axes, *middle, text, COLOURS["backward"], offset=(4 * across[0], 4 * across[1]), ha="center", va="bottom",
+          rotation=angle, rotation_mode="anchor", fontsize=size - 2)  # fmt: skip

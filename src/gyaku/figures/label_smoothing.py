@@ -102,6 +102,7 @@ def measure(level: str, run: Runner) -> dict[str, Any]:
 def draw(data: dict[str, Any], say: Say) -> Any:
     """Return accuracy and calibration error by ε, and the reliability diagram without and with smoothing."""
     figure, (left, centre, right) = canvas(1, 3, width=15, height=5.0)
+    figure.suptitle(say(*sets.title("digits")), fontsize=14)
     for name, (en, ja, colour) in NAMES.items():
         for axes, key in ((left, "accuracy"), (centre, "error")):
             band(axes, data["strengths"], 100 * data[name][key].T, colour, say(en, ja))

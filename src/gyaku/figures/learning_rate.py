@@ -11,7 +11,7 @@ from gyaku.figures import sets
 from gyaku.figures.experiment import Claim, Experiment, Say
 from gyaku.figures.jobs import Runner
 from gyaku.figures.race import NAMES, end_labels, paired, percent, percent_axis, points
-from gyaku.figures.style import COLOURS, CYCLE, canvas
+from gyaku.figures.style import COLOURS, CYCLE, canvas, label
 from gyaku.figures.training import accuracy, mlp, train
 
 EXPERIMENT = Experiment(
@@ -25,12 +25,14 @@ EXPERIMENT = Experiment(
         "rate, for SGD and Adam: a valley. Right: test accuracy of runs that keep their best rate, and of "
         "the same runs "
         "when the rate falls to zero along half a cosine; lines join equal seeds. It helps where the noise of the "
-        "mini-batches holds the end back, and elsewhere only shortens the way.",
+        "mini-batches holds the end back, and elsewhere only shortens the way: on MNIST Adam gains "
+        "and SGD loses a little.",
         "左：SGD で、小さすぎる（遅い）、適切、大きすぎる（不安定：跳ねるか、当てずっぽうの損失のまま）学習率での損失。"
         "中：同じ計算量の後の訓練損失を学習率に対して描くと、SGD でも Adam でも谷になります。右：最良の学習率を保った場"
         "合"
         "と、同じ学習を半周期の余弦で 0 まで下げた場合のテスト正解率。線は同じシードを結びます。"
-        "減衰は、ミニバッチのゆらぎが最後の精度を妨げている場合に効き、そうでなければ進む距離を縮めるだけです。",
+        "減衰は、ミニバッチのゆらぎが最後の精度を妨げている場合に効き、そうでなければ進む距離を縮めるだけです。"
+        "MNIST では、Adam なら上がり、SGD ならわずかに下がります。",
     ),
 )
 RATES = {"sgd": (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), "adam": (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.1, 1.0)}
@@ -133,14 +135,7 @@ def _sweep(axes: Any, data: dict[str, Any], say: Say) -> None:
         axes.plot(rates, ends, "-", color=COLOURS[optimizer], alpha=0.35, linewidth=1)
         axes.plot(rates, np.median(ends, axis=1), "-", color=COLOURS[optimizer])
         axes.plot(rates[best], np.median(ends[best]), "o", color=COLOURS[optimizer], markersize=9)
-        axes.annotate(
-            NAMES[optimizer],
-            (rates[0], np.median(ends[0])),
-            xytext=(10, 0),
-            textcoords="offset points",
-            va="bottom",
-            color=COLOURS[optimizer],
-        )
+        label(axes, rates[1], np.median(ends[1]), NAMES[optimizer], COLOURS[optimizer], va="bottom")
         if ends[-1].max() >= SHOWN:
             axes.text(rates[-1], 1.1 * SHOWN, say("diverged", "発散"), ha="right", color=COLOURS[optimizer])
     axes.axhline(GUESSING, color=COLOURS["baseline"], linestyle="--", linewidth=1.5)

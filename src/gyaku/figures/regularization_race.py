@@ -25,12 +25,14 @@ EXPERIMENT = Experiment(
         "others "
         "had. Every seed draws its own digits, initial values and order; all remedies meet the same ones, so their "
         "paired "
-        "differences tell more than the bands (drawn for none and for all but L1).",
+        "differences tell more than the bands (drawn for none and for all but L1). Gains are small next to the gap, "
+        "and not every remedy brings one.",
         "少ない枚数の数字に対して大きすぎるネットワークは、それらを丸暗記します。訓練データの正解率は 100 % になり、"
         "新しい数字との差が過学習です。"
         "各手法の強さは、同じ個数の候補から dev で選びました。シードごとに使う数字・初期値・順序が変わり、"
         "どの手法も同じ条件で競うので、"
-        "（「なし」と「L1 以外すべて」に付けた）帯よりも対応のある差のほうが多くを語ります。",
+        "（「なし」と「L1 以外すべて」に付けた）帯よりも対応のある差のほうが多くを語ります。"
+        "過学習の差に比べて改善は小さく、効果のない手法もあります。",
     ),
 )
 # What each competitor adds, by its strength s; "none" and those after it have no strength to tune.
@@ -126,7 +128,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
     )
     which = sets.title(data["set"])[say.lang == "ja"]
     left.set_title(
-        say(f"{ROWS} of {which}\ndashed: train, solid: dev", f"{which} のうち {ROWS} 枚\n破線：訓練、実線：dev")
+        say(f"{which}: {ROWS} of them\ndashed: train, solid: dev", f"{which} のうち {ROWS} 枚\n破線：訓練、実線：dev")
     )
     order = sorted(RACERS, key=lambda name: data["test"][name].mean())
     for i, name in enumerate(order):

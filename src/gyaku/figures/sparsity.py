@@ -82,6 +82,7 @@ def middle(data: dict[str, Any]) -> int:
 def draw(data: dict[str, Any], say: Say) -> Any:
     """Return shares of zeros by α, accuracy by α, and the histogram of the small weights at one α."""
     figure, (left, centre, right) = canvas(1, 3, width=15, height=5.0)
+    figure.suptitle(say(*sets.title("digits")), fontsize=14)
     for method, title in METHODS.items():
         colour, found, wide = COLOUR[method], data[method], 4 if method == "l1" else 1.8  # two curves almost coincide
         left.plot(data["alphas"], 100 * found["near"].mean(axis=0), "--", color=colour, linewidth=wide)

@@ -23,13 +23,14 @@ EXPERIMENT = Experiment(
         "weights each time. Left: orthogonal weights neither stretch nor shrink, so only f' is at work. The "
         "sigmoid's derivative is at most 0.25, and its δ falls below the dashed bound; tanh and ReLU lose less. A "
         "deeper net just goes on falling. Right: the same nets with weights four times as large. Where |f'(a) w| "
-        "exceeds 1, δ grows with every layer instead, until saturated units hold it back; the sigmoid just stands "
-        "near the border.",
+        "exceeds 1, δ grows with every layer instead, until saturated units hold it back. The sigmoid does "
+        "not: even 4 × 0.25 only reaches 1, so its δ still vanishes, more slowly.",
         "δ は出力側（左端）から出発し、層を一つ通るたびに f'(a) と重みが掛けられます。左："
         "直交行列の重みは長さを変えないので、f' だけが効きます。シグモイドの微分は最大 0.25 なので、"
         "δ は破線の上界より下に落ちていきます。tanh と ReLU の減り方は小さくなります。網が深いほどその先まで落ち続け"
         "ます。右：重みを 4 倍にした同じ網。|f'(a) w| が 1 を超えると、δ は層ごとに大きくなり、"
-        "ユニットの飽和だけがそれを抑えます。シグモイドはちょうど境目付近です。",
+        "ユニットの飽和だけがそれを抑えます。"
+        "シグモイドは 4 × 0.25 でも最大 1 なので、ゆっくりですがやはり消えていきます。",
     ),
 )
 ACTIVATIONS, DEPTHS, GAINS, UNITS, ROWS, BOUND = ("sigmoid", "tanh", "relu"), (5, 10, 20), (1.0, 4.0), 50, 100, 0.25
