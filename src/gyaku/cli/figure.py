@@ -60,8 +60,8 @@ class Task(NamedTuple):
 @click.argument("names", metavar="NAME...", nargs=-1)
 @click.option("--list", "listed", is_flag=True, help="List all figures.")
 @click.option("--all", "everything", is_flag=True, help="Make all that are not yet made, and a page that shows them.")
-@click.option("--quick", "level", flag_value="quick", help="Seconds: fewer seeds, shorter training.")
-@click.option("--full", "level", flag_value="full", help="The real thing: more seeds, longer training.")
+@click.option("--quick", is_flag=True, help="Seconds: fewer seeds, shorter training.")
+@click.option("--full", is_flag=True, help="The real thing: more seeds, longer training.")
 @click.option("--out", default="figures", show_default=True, help="Folder of the pictures, numbers and claims.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all random numbers.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes at a time.  [the cores; --quick: 1]")
@@ -72,8 +72,8 @@ class Task(NamedTuple):
 )  # fmt: skip
 @click.pass_context
 def figure(
-    ctx: click.Context, names: tuple[str, ...], listed: bool, everything: bool, level: str | None, out: str, seed: int,
-    workers: int | None, as_json: bool, lang: str | None,
+    ctx: click.Context, names: tuple[str, ...], listed: bool, everything: bool, quick: bool, full: bool, out: str,
+    seed: int, workers: int | None, as_json: bool, lang: str | None,
 ) -> None:  # fmt: skip
     """Reproduce figures and experiments of the lectures: NAME.LANG.svg/pdf/png, NAME.csv and NAME.json.
 
@@ -81,12 +81,14 @@ def figure(
     """
     languages = LANGUAGES if lang == "both" else (language(lang),)
     say = Phrases(_WORDS, languages[0])
-    if listed:
+    if listed and not (names or everything):
         _list(say, as_json)
         return
-    if everything == bool(names):
+    if listed + everything + bool(names) != 1:
         raise click.UsageError("Give NAME, or --all, or --list to see the names.", ctx)
-    level = level or "default"
+    if quick and full:
+        raise click.UsageError("Give --quick or --full, not both.", ctx)
+    level = "quick" if quick else "full" if full else "default"
     cores = 1 if level == "quick" else os.cpu_count() or 1
     task = Task(level, seed, workers or cores, _folder(out), languages)
     _check(names)
@@ -113,9 +115,13 @@ def _list(say: Phrases, as_json: bool) -> None:
 
 
 def _folder(out: str) -> Path:
+    """Return the folder; refuse, before any work is done, one that cannot be written."""
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise DataError("--out", "a folder", f"the file {out}")
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DataError("--out", "a folder", f"the file {there}")
+    if not out or not os.access(there, os.W_OK):
+        raise DataError("--out", "a folder that can be written", repr(out))
     return folder
 
 
