@@ -8,7 +8,7 @@ import numpy as np
 
 from gyaku.figures.experiment import Claim, Experiment, Say
 from gyaku.figures.jobs import Runner
-from gyaku.figures.style import BLUE, COLOURS, GREEN, INK, MUTED, canvas, end_label, label
+from gyaku.figures.style import COLOURS, GREEN, INK, MUTED, PLUM, canvas, end_label, label
 from gyaku.layers import SGD, Adam, Momentum
 
 EXPERIMENT = Experiment(
@@ -81,11 +81,11 @@ def draw(data: dict[str, Any], say: Say) -> Any:
         ),
     }
     for panel, (name, title, names) in panels.items():
-        for i, colour in enumerate((BLUE, GREEN)):
+        for i, colour in enumerate((PLUM, GREEN)):
             panel.plot(t, data[name][:, i], color=colour)
         panel.set_title(title)
         at, offset = (2, (14, 4)) if name == "p" else (30, (10, -6))
-        label(panel, at, data[name][at, 0], names[0], BLUE, offset=offset)
+        label(panel, at, data[name][at, 0], names[0], PLUM, offset=offset)
         label(panel, 16, data[name][16, 1], names[1], GREEN, offset=(8, 12))
     for edge in (-RATE, RATE):
         axes[1, 0].axhline(edge, color=MUTED, linestyle=":", linewidth=1.5)
@@ -98,7 +98,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
 
 def draw_moments(axes: Any, data: dict[str, Any], t: np.ndarray, say: Say) -> None:
     """Draw |ŝ| and √r̂ of both coordinates on a logarithmic axis."""
-    for i, (colour, name) in enumerate(((BLUE, "x"), (GREEN, "y"))):
+    for i, (colour, name) in enumerate(((PLUM, "x"), (GREEN, "y"))):
         axes.plot(t, np.abs(data["s"][:, i]), color=colour, linewidth=1.4)
         axes.plot(t, data["r"][:, i], "--", color=colour)
         end_label(axes, t[-1], data["r"][-1, i], f"$\\sqrt{{\\hat r_{name}}}$", colour)

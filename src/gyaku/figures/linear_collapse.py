@@ -82,7 +82,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
         lattice(panel, data[name], colour)
         panel.set(title=title, xlabel="$x_1$" if name == "x" else "$y_1$")
         panel.set_aspect("equal", adjustable="datalim")
-        panel.set_ylabel("$x_2$" if name == "x" else "$y_2$", rotation=0)
+        panel.set_ylabel("$x_2$" if name == "x" else "$y_2$", rotation=0, labelpad=12)
     axes[1].plot(*data["one"].T, "x", color=COLOURS["backward"], markersize=5, markeredgewidth=1.4)
     axes[1].text(0.5, -0.2, say("crosses: one layer, $W_1W_2$ and $b_1W_2+b_2$", "×：一つの層 $W_1W_2,\\ b_1W_2+b_2$"),
                  color=COLOURS["backward"], transform=axes[1].transAxes, ha="center")  # fmt: skip
@@ -99,6 +99,7 @@ def lattice(axes: Any, points: np.ndarray, colour: str) -> None:
         away = corner - points.mean(axis=0)
         label(axes, corner[0], corner[1], name, colour, offset=tuple(13 * away / np.linalg.norm(away)), ha="center")
     axes.plot(*square[[0, -1], [0, -1]].T, "o", color=colour, markersize=5)
+    axes.margins(0.12)  # room for the names of the corners
 
 
 def claims(data: dict[str, Any]) -> list[Claim]:
