@@ -148,11 +148,9 @@ def _codes(cls: type[Op]) -> tuple[tuple[str, int], ...]:
 def apply(op: Op, *inputs: Any) -> Any:
     """Run ``op`` on tensors (numbers and None are constants), record it when a gradient is wanted, return tensors.
 
-    Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path. This function
-    and ``walk`` are the two hot paths of the package; what is rare lives in the functions below.
+    Raises ``ShapeError`` (or what the operation itself raises) with the user's line and the layer's path. ``apply1``
+    and ``apply2`` are its straight roads; they and ``walk`` are the hot paths of the package.
     """
-    out: Any
-    frame: Any
     xs, parents = [], []
     track, native, uniform, common = False, True, True, None
     for t in inputs:
@@ -174,47 +172,42 @@ def apply(op: Op, *inputs: Any) -> Any:
                 uniform = False
             parents.append(None)
             xs.append(t)
-    xp = numpy_namespace
     if not uniform or common is None:  # anything but NumPy arrays of one floating type and Python numbers
-        if inputs and not any(isinstance(t, Tensor) for t in inputs):
-            raise DtypeError(
-                op.name,
-                "a tensor",
-                type(inputs[0]).__name__,
-                hint="wrap it: gyaku.tensor(...)",
-                context=context_of_call(),
-            )
-        if op.promotes:
-            promoted = _promoted(op, xs, inputs)
-            if promoted is not None:
-                return apply(op, *promoted)
-        if not native:
-            xp = _reader(op, xs)
+        _refuse_plain(op, inputs)
+        promoted = _promoted(op, xs, inputs) if op.promotes else None
+        if promoted is not None:
+            return apply(op, *promoted)
     try:
-        y = op.forward(xp, *xs)
+        y = op.forward(numpy_namespace if native else _reader(op, xs), *xs)
     except Exception as error:
         raise _explained(op, xs, error) from error
     if type(y) is not _ndarray:
         y = _as_arrays(y)
-    now = state
-    out = _new(Tensor)
-    out._array, out._cell, out._grad, out._extra = y, inputs[0]._cell if op.view else [0], None, None
-    if not (track and now.grad and op.differentiable):
-        out._node = None
-        if type(y) is tuple:
-            out = _several(None, out)
-        if now.observers:
-            _tell(op, xs, y, None)
-        return out
-    out._node = node = _new(Node)
-    node.op, node.parents, node.module, node.hooks, node.id = op, parents, now.module, None, clock()
-    frame = _getframe(1)  # the user's line is the first frame outside this package
-    code = frame.f_code
-    while _inside[code.co_filename]:
+    if track and state.grad and op.differentiable:
+        return _recorded(op, inputs, xs, parents, y)
+    if state.observers:
+        _tell(op, xs, y, None)
+    out = new_tensor(y, None, inputs[0]._cell if op.view else None)
+    return _several(None, out) if type(y) is tuple else out
+
+
+def _refuse_plain(op: Op, inputs: Sequence[Any]) -> None:
+    """Refuse a call in which no input is a tensor."""
+    if inputs and not any(isinstance(t, Tensor) for t in inputs):
+        got = type(inputs[0]).__name__
+        raise DtypeError(op.name, "a tensor", got, hint="wrap it: gyaku.tensor(...)", context=context_of_call())
+
+
+def _recorded(op: Op, inputs: Sequence[Any], xs: list[Any], parents: list[Any], y: Any) -> Any:
+    """Make the node of a call, of one output or several, and return the tensors of its outputs."""
+    node = _new(Node)
+    node.op, node.parents, node.module, node.hooks, node.id = op, parents, state.module, None, clock()
+    frame: Any = _getframe(2)  # the user's line is the first frame outside this package
+    while _inside[frame.f_code.co_filename]:
         frame = frame.f_back
-        code = frame.f_code
-    node.code, node.lasti = code, frame.f_lasti
+    node.code, node.lasti = frame.f_code, frame.f_lasti
     node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
+    out: Any = new_tensor(y, node, inputs[0]._cell if op.view else None)
     if type(y) is tuple:
         out = _several(node, out)
     else:
@@ -223,7 +216,7 @@ def apply(op: Op, *inputs: Any) -> Any:
         _save(node, inputs, xs, out)
     else:
         node.saved = node.cells = ()
-    if now.observers:
+    if state.observers:
         _tell(op, xs, y, node)
     return out
 
@@ -364,7 +357,7 @@ def _several(node: Node | None, out: Tensor) -> tuple[Tensor, ...]:
     return tuple([new_tensor(v, pick, cell) for v, pick in zip(ys, picks)])
 
 
-def _save(node: Node, inputs: tuple[Any, ...], xs: Any, out: Any) -> None:
+def _save(node: Node, inputs: Sequence[Any], xs: Any, out: Any) -> None:
     """Keep on ``node`` what its op's backward reads, and the cells that tell when that is overwritten."""
     saved, cells = [], []
     for kind, i in node.op._codes:
