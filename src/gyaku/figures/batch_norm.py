@@ -23,13 +23,13 @@ EXPERIMENT = Experiment(
     ("Batch normalization: training, prediction, a batch of one", "バッチ正規化：学習、予測、サンプル1個のバッチ"),
     (
         "Left: loss while a net of five hidden layers trains. From He's values both nets learn, and batch "
-        "normalization brings little; from initial values so small that the plain net does not move (dashed) it "
+        "normalization brings no gain; from initial values so small that the plain net does not move (dashed) it "
         "learns all the same. Middle: test accuracy of the trained net when it normalizes by the batch at hand, by "
         "batch size: with few rows the mean and deviation are guesses, and with one row every answer is the same. "
         "The running averages of prediction do not depend on the batch. Right: one column of one layer. A training "
         "batch of one gives β whatever x is, a pair gives β ± γ; only the running averages keep the line γ(x - μ)/σ "
         "+ β.",
-        "左：隠れ層 5 の網の学習中の損失。He の初期値ならどちらも学習でき、バッチ正規化の効果はわずかです。"
+        "左：隠れ層 5 の網の学習中の損失。He の初期値ならどちらも学習でき、バッチ正規化をしてもよくなりません。"
         "元の網がまったく動かないほど小さい初期値（破線）からでも、バッチ正規化があれば学習できます。中央："
         "学習済みの網が手元のバッチで正規化した場合のテスト正解率。バッチが小さいと平均と標準偏差は当てにならず、"
         "1 個なら答えはすべて同じになります。予測で使う移動平均はバッチに依存しません。右：ある層の一列。"

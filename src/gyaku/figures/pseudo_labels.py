@@ -116,7 +116,7 @@ def draw(data: dict[str, Any], say: Say) -> Any:
         ha="right",
         va="bottom",
     )
-    panels[2].set(xlabel=say("round", "回"), xticks=rounds[1:], ylabel="%", ylim=(0, 103))
+    panels[2].set(xlabel=say("round", "回"), xticks=rounds[1:], ylabel="%", ylim=(-18, 103), yticks=range(0, 101, 20))
     panels[2].set_title(
         say(
             f"Of the unlabelled digits ({LABELLED[0]} labelled)", f"ラベルなし画像のうち（ラベル付き {LABELLED[0]} 枚）"
