@@ -126,10 +126,23 @@ class Pick:
         return self.parents[0].spent
 
 
+class Inside(dict[str, bool]):
+    """Whether a source file belongs to the package; answered once a file."""
+
+    root = __file__.removesuffix("core/node.py").removesuffix("core\\node.py")
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = file.startswith(self.root)
+        return self[file]
+
+
+inside = Inside()
+
+
 def user_frame() -> Any:
     """Return the innermost frame outside this package (the user's line)."""
     frame = sys._getframe(2)
-    while frame.f_globals.get("__name__", "").startswith("gyaku.") and frame.f_back is not None:
+    while inside[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
     return frame
 

@@ -21,7 +21,7 @@ from gyaku.backend.namespace import namespace_of, numpy_namespace
 from gyaku.base.errors import ArgumentError, DeviceError, DtypeError, GyakuError, ShapeError
 from gyaku.core.guard import guarded
 from gyaku.core.mode import state
-from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, user_frame
+from gyaku.core.node import FOREIGN, Node, Pick, clock, format_line, inside, user_frame
 from gyaku.core.tensor import Tensor, as_tensor_like, new_tensor
 
 Array = Any
@@ -203,7 +203,7 @@ def _recorded(op: Op, inputs: Sequence[Any], xs: list[Any], parents: list[Any], 
     node = _new(Node)
     node.op, node.parents, node.module, node.hooks, node.id = op, parents, state.module, None, clock()
     frame: Any = _getframe(2)  # the user's line is the first frame outside this package
-    while _inside[frame.f_code.co_filename]:
+    while inside[frame.f_code.co_filename]:
         frame = frame.f_back
     node.code, node.lasti = frame.f_code, frame.f_lasti
     node.consts = [x if p is None else None for x, p in zip(xs, parents)] if None in parents else None
@@ -295,7 +295,7 @@ def _record(
     node.dtype = y.dtype
     frame: Any = _getframe(3)  # _record, apply1 or apply2, the public function; then the caller
     code = frame.f_code
-    while _inside[code.co_filename]:
+    while inside[code.co_filename]:
         frame = frame.f_back
         code = frame.f_code
     node.code = code
@@ -318,19 +318,6 @@ def _record(
     else:
         _save(node, inputs, xs, out)
     return out
-
-
-class _Inside(dict[str, bool]):
-    """Whether a source file belongs to the package; answered once a file."""
-
-    root = __file__.removesuffix("core/op.py").removesuffix("core\\op.py")
-
-    def __missing__(self, file: str) -> bool:
-        self[file] = file.startswith(self.root)
-        return self[file]
-
-
-_inside = _Inside()
 
 
 def _as_arrays(y: Any) -> Any:
