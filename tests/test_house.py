@@ -27,6 +27,7 @@ LEVELS = (
     ("layers",),
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("models",),
+    ("explain", "check"),
     ("train",),
     ("figures",),
     ("report",),

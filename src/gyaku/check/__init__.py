@@ -1,0 +1,1 @@
+"""The gradient check that names the mistake (S1 §3.10)."""
