@@ -28,6 +28,7 @@ LEVELS = (
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("models",),
     ("explain", "check"),
+    ("explain", "check"),
     ("train",),
     ("figures",),
     ("report",),
