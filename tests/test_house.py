@@ -28,7 +28,6 @@ LEVELS = (
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("models",),
     ("explain", "check"),
-    ("explain", "check"),
     ("train",),
     ("figures",),
     ("report",),

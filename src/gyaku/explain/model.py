@@ -130,8 +130,8 @@ class Paths:
 class Explanation:
     """A computation graph with its numbers: items in topological order, arrows, and the key of the output.
 
-    ``missing`` is the key (in ``words.NOTES``) of the reason why numbers are missing, "" when all are there; ``lacking``
-    names where. ``error`` is what stopped a forward pass that failed. ``full`` is the unfolded explanation of which
+    ``missing`` is the key (in ``words.NOTES``) of the reason why numbers are missing, "" when all are there;
+    ``lacking`` names where. ``error`` is what stopped a forward pass that failed. ``full`` is the unfolded explanation of which
     this one is a folded view (None when this is the unfolded one).
     """
 

@@ -14,7 +14,8 @@ NOTES = {
     "overwritten": (
         "a value was overwritten in place after it was used ({where}); explain before the update, or compute inside "
         "`with gy.record():`",
-        "使われた後で値が上書きされています ({where})。更新の前に explain するか, `with gy.record():` の中で計算してください",
+        "使われた後で値が上書きされています ({where})。更新の前に explain するか, "
+        "`with gy.record():` の中で計算してください",
     ),
     "lost": (
         "a value is no longer held by anybody ({where}); keep its tensor, or compute inside `with gy.record():`",
