@@ -29,6 +29,7 @@ LEVELS = (
     ("models",),
     ("explain", "check"),
     ("train",),
+    ("doctor",),
     ("figures",),
     ("report",),
     ("cli",),
