@@ -26,6 +26,7 @@ LEVELS = (
     ("nn", "optim", "data"),
     ("layers",),
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
+    ("compiler",),
     ("models",),
     ("explain", "check"),
     ("train",),

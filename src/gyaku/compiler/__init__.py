@@ -1,0 +1,1 @@
+"""The compiler: a training step as a printable program, and its machine code."""
