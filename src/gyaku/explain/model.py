@@ -9,7 +9,7 @@ output that is used, so that "the product along a path" means the same everywher
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ class Arrow:
     formula: str = ""  # the rule read as text: what arrives at the source from ``gy``, which arrives at the target
     shapes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the target and of the source
     wanted: bool = True
+    pull: Callable[[Array], Array] | None = None  # the rule itself: what arrives at the source from a ``gy``
 
     @property
     def scalar(self) -> bool:
@@ -131,8 +132,8 @@ class Explanation:
     """A computation graph with its numbers: items in topological order, arrows, and the key of the output.
 
     ``missing`` is the key (in ``words.NOTES``) of the reason why numbers are missing, "" when all are there;
-    ``lacking`` names where. ``error`` is what stopped a forward pass that failed. ``full`` is the unfolded explanation of which
-    this one is a folded view (None when this is the unfolded one).
+    ``lacking`` names where. ``error`` is what stopped a forward pass that failed. ``full`` is the unfolded explanation
+    of which this one is a folded view (None when this is the unfolded one).
     """
 
     items: list[Item]
@@ -142,7 +143,7 @@ class Explanation:
     lacking: str = ""
     error: str = ""
     full: Explanation | None = None
-    engine: Any = None  # how ``paths`` runs the rules of the operations (walk.Engine)
+    graph: Any = None  # the record that this was read from (read.Graph), for folding it anew
     _by_key: dict[str, Item] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -161,8 +162,8 @@ class Explanation:
 
     def find(self, name: Any) -> Item | None:
         """Return an item by key, name, symbol or tensor; None when there is none (or it is folded away)."""
-        if self.engine is not None and not isinstance(name, str):
-            name = self.engine.key_of(name)
+        if not isinstance(name, str):
+            name = "" if self.graph is None else self.graph.key_of(name)
         if name in self._by_key:
             return self._by_key[name]
         for wanted in ("name", "symbol"):
@@ -203,8 +204,9 @@ class Explanation:
         from gyaku.explain.paths import find_paths
 
         if self.missing:
-            raise GraphError("explain", "a graph with its numbers", self.note("en"), hint="with gy.record(): ...")
-        return find_paths(self, self[name], limit, largest)
+            raise GraphError("explain", "a graph with its numbers", "one without", hint=self.note("en"))
+        here = self if self.full is None or self.find(name) is not None else self.full
+        return find_paths(here, here[name], limit, largest)
 
     def note(self, lang: str | None = None) -> str:
         """Return why numbers are missing, in words; "" when none are."""
@@ -217,8 +219,7 @@ class Explanation:
         return self.full or self
 
     def folded(self, fold: Any = True) -> Explanation:
-        """Return a coarser view: True folds every module, a number folds modules at that depth, a dictionary
-        ``{"sigmoid": (x, y)}`` what lies between tensors (or names), False nothing."""
+        """Return a coarser view of the same graph; ``fold`` as in ``gyaku.explain``."""
         from gyaku.explain.fold import folded
 
         return folded(self.unfolded(), fold)

@@ -1,0 +1,107 @@
+"""The value at each vertex: what is still held; where nothing is, computed again by the operation's own forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gyaku.backend.namespace import namespace_of
+from gyaku.core.node import FOREIGN
+from gyaku.core.op import REGISTRY
+from gyaku.core.tensor import Tensor
+from gyaku.explain.read import Graph, Vertex, fresh
+
+
+def fill_values(graph: Graph, known: list[Tensor]) -> None:
+    """Give each vertex its value; ``known`` are tensors at hand (the result, the user's variables).
+
+    A value is taken from where it is surely still the one of the forward pass: a recording, what operations saved, the
+    tensor itself if nobody wrote to it since. The rest is computed again; where even that is not possible it stays
+    None and ``why`` says "overwritten" or "lost".
+    """
+    held = _saved_by_users(graph)
+    tensors = {t._node: t for t in known if t._node is not None}
+    arrays = {id(t._array): t for t in known}
+    first_use = _first_uses(graph)
+    for vertex in graph.vertices:
+        if vertex.kind != "constant" and vertex.why != "failed":
+            _fill(vertex, held, tensors.get(vertex.node), first_use.get(vertex, FOREIGN))
+        elif _overwritten_since(vertex, arrays.get(id(vertex.constant)), first_use):
+            vertex.value, vertex.why = held.get(vertex), "overwritten"
+
+
+def _overwritten_since(vertex: Vertex, tensor: Tensor | None, first_use: dict[Vertex, float]) -> bool:
+    """Return whether a constant that is not a copy was written to after its use, as far as its tensor is known."""
+    if tensor is None or vertex.kind != "constant" or vertex.value is not vertex.constant:
+        return False
+    return not fresh(tensor, first_use[vertex])
+
+
+def _fill(vertex: Vertex, held: dict[Vertex, Any], tensor: Tensor | None, first_use: float) -> None:
+    value = _recorded(vertex)
+    if value is None:
+        value = held.get(vertex)
+    if vertex.kind == "leaf" and value is None:
+        value = _of_leaf(vertex, first_use)
+    elif value is None and tensor is not None and tensor._cell[0] <= vertex.node.id:
+        value = tensor._array
+    if value is None and vertex.kind == "op":
+        value = _again(vertex)
+    vertex.value = value
+    if value is None and not vertex.why:
+        vertex.why = "lost"
+
+
+def _recorded(vertex: Vertex) -> Any:
+    """Return the value from a recording: of the operation itself, or of a leaf as its first user saw it."""
+    if vertex.trace is None:
+        return None
+    output = vertex.trace.output
+    return output[vertex.index] if vertex.index is not None else output
+
+
+def _saved_by_users(graph: Graph) -> dict[Vertex, Any]:
+    """Return the values that operations hold for their rules: {vertex: array}."""
+    held: dict[Vertex, Any] = {}
+    for vertex in graph.vertices:
+        if vertex.trace is not None:
+            for source, seen in zip(vertex.sources, vertex.trace.inputs):
+                if source is not None and source.kind != "constant" and seen is not None:
+                    held.setdefault(source, seen)
+        for (kind, i), value in zip(vertex.op._codes, vertex.saved or ()) if vertex.op is not None else ():
+            if kind == "x" and i < len(vertex.sources) and vertex.sources[i] is not None:
+                held.setdefault(vertex.sources[i], value)  # type: ignore[arg-type]
+            elif kind == "y" and (vertex.index is None or vertex.index == i):
+                held.setdefault(vertex, value)
+    return held
+
+
+def _first_uses(graph: Graph) -> dict[Vertex, float]:
+    times: dict[Vertex, float] = {}
+    for vertex in graph.vertices:
+        for source in vertex.sources:
+            if source is not None and source.kind != "op":
+                times.setdefault(source, vertex.order[0])
+    return times
+
+
+def _of_leaf(vertex: Vertex, first_use: float) -> Any:
+    tensor = vertex.node.tensor()
+    if tensor is None:
+        return None
+    if not fresh(tensor, first_use):
+        vertex.why = "overwritten"
+        return None
+    return tensor._array
+
+
+def _again(vertex: Vertex) -> Any:
+    """Compute the value anew; only for operations of the rule book, whose forward is pure."""
+    if REGISTRY.get(vertex.op.name) is not type(vertex.op):
+        return None
+    inputs = [None if source is None else source.value for source in vertex.sources]
+    for source, x in zip(vertex.sources, inputs):
+        if source is not None and x is None:
+            vertex.why = vertex.why or (source.why if source.why in ("overwritten", "lost") else "")
+            return None
+    output = vertex.op.forward(namespace_of(*inputs), *inputs)
+    return output[vertex.index] if vertex.index is not None else output
