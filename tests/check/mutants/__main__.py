@@ -1,4 +1,4 @@
-"""``PYTHONPATH=tests python -m check.mutants``: what the check says about the kinds that were shown, and the right ones."""
+"""``PYTHONPATH=tests python -m check.mutants [part of a name]``: what the check says of the kinds that were shown."""
 
 from __future__ import annotations
 
