@@ -69,11 +69,10 @@ def _view(full: Explanation, groups: list[Group]) -> Explanation:
     times: dict[str, int] = {}
     for vertex, item in zip(full.graph.vertices, full.items, strict=True):
         if vertex not in hidden:
-            group = owner.get(vertex) if vertex.kind == "op" else None
-            if group is None:
-                items.append(_again(item, kept))
+            if _is_folded(vertex, owner, hidden):
+                items.append(_tell_apart(_folded_item(full, vertex, owner[vertex], hidden, kept, most), times))
             else:
-                items.append(_tell_apart(_folded_item(full, vertex, group, hidden, kept, most), times))
+                items.append(_again(item, kept))
             kept[item.key] = items[-1]
     arrows = [arrow for item in items for arrow in item.arrows]
     return Explanation(items, arrows, full.output, full.missing, full.lacking, full.error, full, full.graph)
@@ -82,21 +81,30 @@ def _view(full: Explanation, groups: list[Group]) -> Explanation:
 def _owners(groups: list[Group]) -> dict[Vertex, Group]:
     owner: dict[Vertex, Group] = {}
     for group in groups:
-        for vertex in (*group.members, *group.inside):
+        for vertex in group.members:
             owner.setdefault(vertex, group)
     return owner
 
 
 def _hidden(full: Explanation, owner: dict[Vertex, Group]) -> set[Vertex]:
-    """Return the vertices that only their own group uses; plain numbers go with their only user."""
-    users: dict[Vertex, set[Any]] = {}
+    """Return the vertices inside groups: results that only their own group uses, and what belongs to its users."""
+    users: dict[Vertex, list[Vertex]] = {}
     for vertex in full.graph.vertices:
         for source in vertex.sources:
             if source is not None:
-                users.setdefault(source, set()).add(owner.get(vertex))
-    hidden = {v for v, g in owner.items() if users.get(v) == {g}}
-    loose = {v for v in users if v.kind == "constant" and not hasattr(v.constant, "shape")}
-    return hidden | {v for v in loose if users[v] != {None}}
+                users.setdefault(source, []).append(vertex)
+    inside = {id(g): set(g.inside) for g in owner.values()}
+    hidden = {v for v, g in owner.items() if v in users and all(owner.get(u) is g for u in users[v])}
+    kept = {v for vs in inside.values() for v in vs}
+    hidden |= {v for v in kept if all(u in owner and v in inside[id(owner[u])] for u in users[v])}
+    numbers = {v for v in users if v.kind == "constant" and not hasattr(v.constant, "shape")}
+    return hidden | {v for v in numbers if all(u in hidden or _is_folded(u, owner, hidden) for u in users[v])}
+
+
+def _is_folded(vertex: Vertex, owner: dict[Vertex, Group], hidden: set[Vertex]) -> bool:
+    """Return whether a visible vertex stands for more than its own operation, or under another name."""
+    group = owner.get(vertex)
+    return group is not None and (group.speaks_for(vertex) or any(s in hidden for s in vertex.sources))
 
 
 def _again(item: Item, kept: dict[str, Item]) -> Item:
@@ -120,7 +128,7 @@ def _folded_item(
         arrows = [replace(a, position=i) for i, a in enumerate(seen)]
     symbols = [kept[a.source].symbol for a in arrows]
     label = _label(full, vertex, group, arrows, hidden)
-    called = item.name or group.name or group.layer
+    called = item.name or (group.name or group.layer if group.speaks_for(vertex) else "")
     return replace(
         item, kind="group", name=called, symbol=called or item.symbol, label=label, formula=compose(label, symbols),
         arrows=tuple(arrows), module=group.name or item.module, layer=group.layer or item.layer,
@@ -131,14 +139,13 @@ def _folded_item(
 
 def _visible_sources(members: list[Vertex], hidden: set[Vertex]) -> list[Vertex]:
     """Return the visible inputs of a group, oldest first."""
-    inner = {*hidden, *members}
-    sources = {s for v in members for s in v.sources if s is not None and s not in inner}
+    sources = {s for v in members for s in v.sources if s is not None and s not in hidden}
     return sorted(sources, key=lambda s: int(s.key[1:]))
 
 
 def _label(full: Explanation, vertex: Vertex, group: Group, arrows: list[Arrow], hidden: set[Vertex]) -> str:
     places = {arrow.source: f"{{{i}}}" for i, arrow in enumerate(arrows)}
-    if group.layer:
+    if group.speaks_for(vertex):
         return f"{group.layer}({', '.join(places.values())})"
     return _composed(full, vertex, places, hidden, {})
 
@@ -189,4 +196,4 @@ def _between(full: Explanation, name: str, start: Any, end: Any) -> Group:
     operations = {v for v in reached - starts if v.kind == "op"}
     if last not in operations:
         raise ArgumentError("explain", f"fold {name!r}: an end computed from the start", "one that is not")
-    return Group("", name, [*region_of(last, operations), last])
+    return Group("", name, [*region_of(last, operations), last], end=last)

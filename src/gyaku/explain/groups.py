@@ -18,13 +18,19 @@ class Group:
     """Operations to be drawn as one item.
 
     ``name`` is the module's path ("" keeps the value's own name), ``layer`` the class of the module or the name of the
-    operation ("" writes the formula out); ``inside`` are the leaves and constants that belong to it.
+    operation ("" writes the formula out); ``inside`` are the leaves and constants that belong to it. ``end`` is the
+    one value that bears the name (None: all of them).
     """
 
     name: str
     layer: str
     members: list[Vertex]
     inside: list[Vertex] = field(default_factory=list)
+    end: Vertex | None = None
+
+    def speaks_for(self, vertex: Vertex) -> bool:
+        """Return whether a value of the group is shown under the group's name."""
+        return bool(self.layer) and (self.end is None or self.end is vertex)
 
 
 def by_module(full: Explanation) -> list[Group]:

@@ -26,7 +26,10 @@ _ONE = ("batch_norm", "layer_norm", "group_norm")  # the further outputs are for
 
 
 def _key(key: Any) -> str:
-    return ", ".join(_index(k) for k in (key if isinstance(key, tuple) else (key,)))
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if len(parts) > 1 and parts[-1] is Ellipsis:
+        parts.pop()
+    return ", ".join(_index(k) for k in parts)
 
 
 def _index(k: Any) -> str:

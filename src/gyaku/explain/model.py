@@ -164,8 +164,8 @@ class Explanation:
         """Return an item by key, name, symbol or tensor; None when there is none (or it is folded away)."""
         if not isinstance(name, str):
             name = "" if self.graph is None else self.graph.key_of(name)
-        if name in self._by_key:
-            return self._by_key[name]
+        if name in self._by_key or not name:
+            return self._by_key.get(name)
         for wanted in ("name", "symbol"):
             for item in self.items:
                 if getattr(item, wanted) == name:

@@ -69,7 +69,7 @@ def _saved_by_users(graph: Graph) -> dict[Vertex, Any]:
                     held.setdefault(source, seen)
         for (kind, i), value in zip(vertex.op._codes, vertex.saved or ()) if vertex.op is not None else ():
             if kind == "x" and i < len(vertex.sources) and vertex.sources[i] is not None:
-                held.setdefault(vertex.sources[i], value)  # type: ignore[arg-type]
+                held.setdefault(vertex.sources[i], value)
             elif kind == "y" and (vertex.index is None or vertex.index == i):
                 held.setdefault(vertex, value)
     return held

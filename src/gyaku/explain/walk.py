@@ -144,7 +144,7 @@ def quiet() -> Iterator[None]:
 
 
 def jacobians(
-    target: Vertex, region: Sequence[Vertex], sources: list[tuple[Vertex, int | None]], most: int
+    target: Vertex, region: Sequence[Vertex], sources: Sequence[tuple[Vertex, int | None]], most: int
 ) -> list[Any]:
     """Return d target / d source for each of ``sources`` (with the position, or None for all ways together).
 
@@ -164,7 +164,7 @@ def jacobians(
     return [_stacked(target, s, [row[i] for row in rows]) if small[i] else None for i, (s, _) in enumerate(sources)]
 
 
-def _row(target: Vertex, region: Sequence[Vertex], sources: list[tuple[Vertex, int | None]], k: int) -> list[Array]:
+def _row(target: Vertex, region: Sequence[Vertex], sources: Sequence[tuple[Vertex, int | None]], k: int) -> list[Array]:
     unit = np.zeros(math.prod(target.shape), dtype=target.dtype)
     unit[k] = 1
     unit = like(unit.reshape(target.shape), target)
