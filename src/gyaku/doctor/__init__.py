@@ -1,32 +1,35 @@
 """The doctor: what is wrong with a training, where, how it shows, the remedy in code, and the proof.
 
-``gyaku.doctor(model, data, ...)`` examines; ``gyaku.doctor.Doctor`` is the same as a callback of ``fit``;
-``gyaku.doctor.watch`` looks over a loop written by hand.
+>>> import gyaku as gy, numpy as np
+>>> x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+>>> model = gy.models.MLP(2, [16], 2)
+>>> verdict = gy.doctor(model, (100 * x + 300, (x[:, 0] * x[:, 1] > 0).astype(int)))  # inputs far from 0
+>>> verdict.healthy, verdict.keys[0]
+(False, 'not_normalised')
 
-    verdict = gyaku.doctor.examine(model, data, **options)     # = gy.doctor(model, data, ...)
-model      gyaku (or torch) Module. It is copied; the caller's stays untouched.
-data       (x, t) NumPy arrays | gyaku.data.Prepared | a loader (re-iterable of (x, t) batches: then its own order/batch size)
-options (keyword only)
-  dev=(x, t), test=(x, t)     held-out parts (overfitting, leak)
-  loss=f(y, t) -> scalar      else chosen from the target (int (N,) classes; float (N, L) values)
-  optimizer="adam"            a name as in fit | an Optimizer over model.parameters() | a function params -> Optimizer
-  lr, momentum, weight_decay, l1, l2    with an optimizer's name
-  batch_size=64, steps=300 (length of one observed training), shuffle=True, clip_norm=None
-  step=f(model, optimizer, x, t) -> loss tensor     the user's own training step (zero_grad, forward, loss, backward, step)
-  validate=f(model, x, t) -> anything               the user's own evaluation (seen: mode of dropout/batch norm in it)
-  seed=0, proof=True (short reruns with the remedy), lang=None
-verdict.healthy : bool        verdict.findings : tuple[Finding, ...]  (causes before symptoms; findings[0] is the verdict)
-verdict.keys : list[str]      str(verdict), verdict.to_json(), verdict.html()
-finding.key (``DISEASES``), .score 0..1, .where (layer path as in model.named_modules(), "" if none),
-        .evidence {name: number}, .remedy (code), .explained_by (keys), .proof (None or before/after)
-Planting faults:
-  zero_grad/eval/step faults: through step=; sorted data: shuffle=False or a loader; wrong pair: model ends in Softmax or loss=;
-  a frozen/too fast layer (update_ratio): an optimizer (function) with parameter groups; NaN: a module of yours in the model.
-  learning rates: 'steps' are what is seen; Doctor(every=50) as callback of fit(...): doctor.verdict after fit.
+``gyaku.doctor(model, data, ...)`` (the same as ``gyaku.doctor.examine``) watches a short training of a copy;
+``gyaku.doctor.Doctor`` is a callback of ``fit``; ``gyaku.doctor.watch`` looks over a loop written by hand.
 """
 
 from __future__ import annotations
 
-from gyaku.doctor.diseases import DISEASES, Disease
+import sys
+import types
+from typing import Any
 
-__all__ = ["DISEASES", "Disease"]
+from gyaku.doctor.callback import Doctor
+from gyaku.doctor.diseases import DISEASES, Disease
+from gyaku.doctor.examine import examine
+from gyaku.doctor.verdict import Finding, Proof, Verdict
+
+__all__ = ["DISEASES", "Disease", "Doctor", "Finding", "Proof", "Verdict", "examine"]
+
+
+class _Room(types.ModuleType):
+    """This module, which can be called: ``gyaku.doctor(model, data)``."""
+
+    def __call__(self, model: Any, data: Any, **options: Any) -> Verdict:
+        return examine(model, data, **options)
+
+
+sys.modules[__name__].__class__ = _Room

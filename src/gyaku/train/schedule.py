@@ -21,7 +21,7 @@ OPTIMIZERS: dict[str, tuple[float, bool]] = {
     "adadelta": (1.0, False),
 }
 SCHEDULES = ("constant", "cosine", "onecycle", "step", "exponential", "plateau")
-_CLASSES = {
+CLASSES = {
     "sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam",
     "adamw": "AdamW", "nadam": "NAdam", "radam": "RAdam", "adadelta": "Adadelta",
 }  # fmt: skip
@@ -53,7 +53,7 @@ def make_optimizer(
         options["momentum"] = 0.9 if momentum is None else momentum
     if name == "nesterov":
         options["nesterov"] = True
-    cls = getattr(optim, _CLASSES[name])
+    cls = getattr(optim, CLASSES[name])
     return cls(_groups(model, weight_decay, cls), **options)
 
 
