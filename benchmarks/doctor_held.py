@@ -43,10 +43,10 @@ def _(s: Set, seed: int) -> Patient:
     return patient(s, net(s, seed, [64]), optimizer="momentum", lr=3e-6, momentum=0.9)
 
 
-@fault("one layer moves much faster", "update_ratio", "digits table spirals", "2")
+@fault("one layer with a learning rate of 50", "update_ratio lr_high", "digits table spirals", "2")
 def _(s: Set, seed: int) -> Patient:
     model = net(s, seed, [32, 32, 32])
-    return patient(s, model, optimizer=by_parameters(60.0, 2, model))
+    return patient(s, model, optimizer=by_parameters(1000.0, 2, model))
 
 
 @fault("gradients cleared in the last layer only", "no_zero_grad", "digits table moons")
