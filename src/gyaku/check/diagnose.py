@@ -1,0 +1,205 @@
+"""From cases to findings: compare, then look for the simplest mistake that explains what is wrong."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gyaku.check import probes
+from gyaku.check.build import squared
+from gyaku.check.case import Case
+from gyaku.check.elementwise import elementwise, wrong_local
+from gyaku.check.hypotheses import FIRST, LAST
+from gyaku.check.losses import loss
+from gyaku.check.norms import normalization
+from gyaku.check.repair import repaired
+from gyaku.check.result import Finding, Result
+
+_ORDER = ("value_after_update", "crash", "returns_none", "missing_gradient", "not_finite")
+
+
+def examine(cases: Sequence[Case]) -> Result:
+    """Return the verdict on a subject from all its cases."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        findings = list(_findings(cases))
+    return Result(cases[0].subject.title, findings, [label(c) for c in cases], curve_of=_curve_source(cases))
+
+
+def _curve_source(cases: Sequence[Case]) -> Any:
+    return next((c for c in cases if hasattr(c, "jac")), cases[0])
+
+
+def label(c: Case) -> str:
+    """Return shapes and mode of a case: ``x (3, 4), W (4, 5), train``."""
+    shapes = ", ".join(f"{k} {v.shape}" for k, v in c.arrays.items())
+    return shapes + (f", {c.mode}" if len(c.subject.modes) > 1 else "")
+
+
+def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
+    stopped = [c for c in cases if c.first.error is not None]
+    if stopped:
+        yield _stop(cases, stopped)
+    going = [c for c in cases if c.first.error is None]
+    for c in going:
+        c.differentiate()
+        c.__dict__.pop("first", None)  # the point may have been moved
+    going = [c for c in going if c.first.error is None]
+    if not going:
+        return
+    side = [f for c in going for f in (*probes.written(c), *probes.missing(c))]
+    numbers = [] if stopped and not any(c.mode == "train" for c in going) else list(_numbers(going))
+    root = {f.cause for f in numbers} & {"value_after_update"}
+    structural = [f for f in side if not (root and f.cause == "input_mutated")]
+    forward_writes = [f for f in structural if f.cause == "input_mutated" and "forward writes" in f.what[0]]
+    rest = [f for f in structural if f not in forward_writes]
+    yield from _once(forward_writes)
+    yield from _once(f for f in rest if f.cause != "input_mutated")
+    yield from numbers
+    yield from _once(f for f in rest if f.cause == "input_mutated")
+    for a, b in probes.pairs(going):
+        yield from _once([*probes.repeated(a, b), *probes.interleaved(a, b)])
+    if not any(f.cause == "input_mutated" for f in side):
+        yield from _once(f for c in going for f in probes.aliased(c))
+    yield from _coarse(going)
+
+
+def _once(found: Any) -> Iterator[Finding]:
+    """Yield one finding for each cause and array."""
+    seen = set()
+    for f in found:
+        if (f.cause, f.name) not in seen:
+            seen.add((f.cause, f.name))
+            yield Finding(f.cause, f.name, severe=f.severe, what=f.what, case=label(f.case))
+
+
+def _coarse(cases: Sequence[Case]) -> Iterator[Finding]:
+    c = next((c for c in cases if c.coarse), None)
+    if c is not None:
+        what = ("forward rounds to float32 or less; checked to three digits only",
+                "forward が float32 以下に丸めています。3 桁程度までしか検査できません")  # fmt: skip
+        yield Finding("wrong_dtype", c.subject.inputs[0], severe=False, what=what, case=label(c))
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _stop(cases: Sequence[Case], stopped: list[Case]) -> Finding:
+    """Say that a run ends with an error, and why, when equal sizes show the numbers."""
+    c = stopped[0]
+    error = c.first.error
+    what = (f"{c.first.stage} stops with {type(error).__name__}: {error}",
+            f"{c.first.stage} がエラーで止まります（{type(error).__name__}: {error}）")  # fmt: skip
+    only_eval = all(s.mode == "eval" for s in stopped) and any(k.mode == "train" for k in cases)
+    cause = "train_eval_confusion" if only_eval else _cause_of_stop(stopped)
+    return Finding(cause, c.subject.inputs[0], what=what, case=label(c))
+
+
+def _cause_of_stop(stopped: list[Case]) -> str:
+    if stopped[0].first.stage == "forward":
+        return "crash"
+    for c in stopped:
+        c.differentiate()
+        c.__dict__.pop("first", None)
+    fixed = repaired(stopped)
+    if fixed is not None:
+        return fixed.cause
+    square = squared(stopped[0])
+    if square is None or square.first.error is not None:
+        return "crash"
+    square.differentiate()
+    square.__dict__.pop("first", None)
+    causes = [f.cause for f in _numbers([square])]
+    return causes[0] if causes and causes[0] != "unknown" else "crash"
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _numbers(cases: Sequence[Case]) -> Iterator[Finding]:
+    """Yield a finding for each array whose gradient is wrong."""
+    wrong = {n: bad for n in cases[0].names if (bad := [c for c in cases if _is_wrong(c, n)])}
+    if not wrong:
+        return
+    causes = {n: _cause(cases, bad, n) for n, bad in wrong.items()}
+    edit = None
+    if None in causes.values() or len(set(causes.values())) > 1:
+        edit = repaired(cases)
+    for n, bad in wrong.items():
+        cause = (edit.cause if edit else causes[n]) or _last(cases, bad, n)
+        if cause == "wrong_local_derivative" and not all(c.linear for c in bad):
+            cause = "upstream_not_linear"
+        yield _finding(bad[0], n, cause, edit)
+
+
+def _is_wrong(c: Case, n: str) -> bool:
+    g = c.gradient(n)
+    if g is None or g.dtype.kind not in "fiub":
+        return False
+    if g.shape != c.arrays[n].shape:
+        return True
+    return not bool(np.all(np.abs(np.nan_to_num(g, nan=np.inf) - c.numerical(n)) <= c.tolerance(n)))
+
+
+def _cause(cases: Sequence[Case], bad: list[Case], n: str) -> str | None:
+    """Return the simplest mistake that explains the gradients by ``n``."""
+    narrow = _narrow(bad, n)
+    if narrow:
+        return narrow
+    modes = {c.mode for c in bad}
+    train = [c for c in cases if c.mode == "train"]
+    if modes == {"eval"} and train and len(cases) > len(bad):
+        return "train_eval_confusion"
+    group = [c for c in cases if c.mode == bad[0].mode and c.gradient(n) is not None]
+    for several in (group, [c for c in bad if c.mode == bad[0].mode]):
+        for rule in (*FIRST[:3], normalization, *FIRST[3:6], loss, elementwise, *FIRST[6:]):
+            cause = rule(several, n)
+            if cause:
+                return cause
+    return None
+
+
+def _last(cases: Sequence[Case], bad: list[Case], n: str) -> str:
+    group = [c for c in cases if c.mode == bad[0].mode and c.gradient(n) is not None]
+    for several in (group, [c for c in bad if c.mode == bad[0].mode]):
+        cause = next((k for rule in LAST if (k := rule(several, n))), None)
+        if cause:
+            return cause
+    if any(c.gradient(n).shape != c.arrays[n].shape for c in bad):
+        return "wrong_shape"
+    if not all(c.linear for c in bad):
+        return "upstream_not_linear"
+    return wrong_local(group, n) or "unknown"
+
+
+def _narrow(bad: list[Case], n: str) -> str | None:
+    """Explain by rounding: near the right gradient, and each element a number of float32, float16 or a whole one."""
+    for c in bad:
+        g, right = c.gradient(n), c.numerical(n)
+        if g.shape != right.shape or not np.isfinite(g).all():
+            return None
+        off = float(np.abs(g - right).max()) / (1 + float(np.abs(right).max()))
+        floats = ((np.float32, 1e-5), (np.float16, 1e-2))
+        rounded = any(off < most and np.array_equal(g.astype(kind), g) for kind, most in floats)
+        if not rounded and not any(np.array_equal(f(right), g) for f in (np.trunc, np.round, np.floor)):
+            return None
+    return None if all(not c.gradient(n).any() for c in bad) else "wrong_dtype"
+
+
+def _finding(c: Case, n: str, cause: str, edit: Any) -> Finding:
+    g, right = c.gradient(n), c.numerical(n)
+    if g.shape != right.shape:
+        what = (f"the gradient of {n} has the shape {g.shape}, {n} has {right.shape}",
+                f"{n} の勾配の形が {g.shape} です（{n} は {right.shape}）")  # fmt: skip
+        return Finding(cause, n, what=what, case=label(c), edit=edit and edit.text)
+    off = np.nan_to_num(np.abs(g - right) - np.where(np.isinf(c.tolerance(n)), np.inf, 0), nan=-1.0, posinf=1e300)
+    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(off)), right.shape)) if right.shape else ()
+    small = bool(np.max(np.abs(g - right)) < 1e-4 * (np.abs(right).max() + 1e-12))
+    mild = small and c.shape == () and cause != "wrong_dtype"  # a log(y + ε) that keeps a loss finite
+    return Finding(
+        "eps_mismatch" if mild else cause, n, place, float(g[place]), float(right[place]),
+        severe=not mild, case=label(c), edit=edit and edit.text,
+    )  # fmt: skip

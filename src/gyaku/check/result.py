@@ -1,0 +1,102 @@
+"""What the check answers: findings that name array, element, both values and the likely mistake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gyaku.base.text import LANGUAGES, language
+from gyaku.check.causes import CAUSES
+
+_WORDS = {
+    "right": ("{title}: right. {arrays} agree with numerical differentiation in {n} cases.",
+              "{title}: 正しい。{n} 通りの条件で、{arrays} の勾配が数値微分と一致しました。"),
+    "wrong": ("{title}: wrong.", "{title}: 誤りがあります。"),
+    "noted": ("{title}: right, with a remark.", "{title}: 正しい（注意点あり）。"),
+    "values": ("backward gives {analytic:.6g} for element {place} of the gradient by {name}; numerical differentiation "
+               "gives {numeric:.6g}.",
+               "{name} による勾配の要素 {place}：backward は {analytic:.6g}、数値微分は {numeric:.6g}。"),
+    "likely": ("likely mistake: {text}", "考えられる誤り：{text}"),
+    "remark": ("remark: {text}", "注意：{text}"),
+    "right_code": ("right code: {text}", "正しいコード：{text}"),
+    "edit": ("with this change it is right: {text}", "次の変更で正しくなります：{text}"),
+    "case": ("at {text}", "条件：{text}"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One mistake: its ``cause`` (a key of ``causes.CAUSES``), the array, the element and both values.
+
+    ``severe`` is false for a remark that makes no gradient wrong; ``edit`` is a change of the source that mends it.
+    """
+
+    cause: str
+    name: str
+    place: tuple[int, ...] | None = None
+    analytic: float | None = None
+    numeric: float | None = None
+    severe: bool = True
+    what: tuple[str, str] | None = None
+    case: str = ""
+    edit: str | None = None
+
+    def text(self, lang: str | None = None) -> str:
+        """Return what is wrong, the likely mistake and the remedy, in one language."""
+        i = LANGUAGES.index(language(lang))
+        cause = CAUSES[self.cause]
+        lines = []
+        if self.what:
+            lines.append(self.what[i])
+        if self.place is not None:
+            place = list(self.place) if self.place else ""
+            lines.append(
+                _WORDS["values"][i].format(analytic=self.analytic, numeric=self.numeric, name=self.name, place=place)
+            )
+        lines.append(_WORDS["likely" if self.severe else "remark"][i].format(text=cause[i]))
+        if self.edit:
+            lines.append(_WORDS["edit"][i].format(text=self.edit))
+        elif cause.code:
+            lines.append(_WORDS["right_code"][i].format(text=cause.code))
+        lines.append(_WORDS["case"][i].format(text=self.case))
+        return "\n  ".join(lines)
+
+
+@dataclass
+class Result:
+    """The verdict on a layer: ``ok``, ``findings`` (most telling first), and in how many ``cases`` it was checked."""
+
+    title: str
+    findings: list[Finding]
+    cases: list[str]
+    lang: str | None = None
+    curve_of: Any = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every gradient is right (remarks apart)."""
+        return not any(f.severe for f in self.findings)
+
+    @property
+    def cause(self) -> str | None:
+        """The likely mistake: the cause of the first severe finding; None when all is right."""
+        return next((f.cause for f in self.findings if f.severe), None)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def text(self, lang: str | None = None) -> str:
+        """Return the verdict in one language."""
+        lang = lang or self.lang
+        i = LANGUAGES.index(language(lang))
+        if not self.findings:
+            return _WORDS["right"][i].format(title=self.title, arrays=self.arrays(), n=len(self.cases))
+        head = _WORDS["noted" if self.ok else "wrong"][i].format(title=self.title)
+        return "\n".join([head, *[f"- {f.text(lang)}" for f in self.findings]])
+
+    def arrays(self) -> str:
+        """Return the names of the arrays whose gradients were compared."""
+        return ", ".join(self.curve_of.names) if self.curve_of is not None else ""
+
+    def __str__(self) -> str:
+        return self.text()
