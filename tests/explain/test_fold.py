@@ -38,7 +38,7 @@ def loss(model: Any) -> Any:
 
 
 def kinds(picture: Explanation) -> list[tuple[str, str]]:
-    return [(i.symbol, i.layer) for i in picture.items if i.kind == "group"]
+    return [(i.name, i.layer) for i in picture.items if i.kind == "group"]
 
 
 def test_layers_modules_and_the_whole_model(model: Any) -> None:
@@ -60,7 +60,7 @@ def test_a_folded_module_knows_its_parameters_shapes_and_members(model: Any) -> 
     names = [full[key].name for key in group.parameters]
     assert names == [f"0.{k}" for k in ("a.weight", "a.bias", "b.weight", "b.bias", "norm.weight", "norm.bias")]
     assert group.shape == (5, 4) and len(group.members) == 5
-    assert group.formula == "Block(c1)" and group.module == "0"
+    assert group.formula == "Block(c1)" and group.module == "0" and group.symbol == "Block0"
     assert group.delta is not None and group.delta.shape == (5, 4)
 
 
@@ -88,7 +88,7 @@ def test_the_sum_over_paths_is_the_same_in_every_view(model: Any, fold: Any) -> 
 def test_a_layer_called_twice_is_two_items() -> None:
     cell = nn.Linear(2, 2)
     picture = explain(cell(cell(gy.tensor([[1.0, 2.0]]))).sum(), fold=True)
-    assert kinds(picture) == [("Linear", "Linear"), ("Linear (2)", "Linear")]
+    assert [i.symbol for i in picture.items if i.kind == "group"] == ["Linear", "Linear (2)"]
     assert picture["Linear (2)"].formula == "Linear(Linear)"
 
 
@@ -147,7 +147,7 @@ def test_two_thousand_items_fold_to_modules_by_themselves_and_quickly() -> None:
     model = nn.Sequential(*[Block(4) for _ in range(180)], nn.Linear(4, 3)).to(gy.float64)
     E = loss(model)
     seconds = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.perf_counter()
         picture = explain(E)
         seconds.append(time.perf_counter() - start)

@@ -127,6 +127,16 @@ def test_an_overwritten_leaf_is_noticed() -> None:
     assert "overwritten" in picture.note("en") and picture.lacking.rpartition(":")[0].endswith("test_read.py")
 
 
+def test_a_leaf_written_to_between_two_uses_has_no_one_value() -> None:
+    w = gy.tensor([1.0], requires_grad=True)
+    h = w + 1
+    with gy.no_grad():
+        w.add_(1.0)
+    picture = explain((h * (w * w)).sum(), scope={})
+    assert picture.items[0].value is None and picture.items[0].note == "overwritten"
+    assert picture.missing == "" and picture.items[0].delta == [2 * 2 * 2 + 4]
+
+
 def test_a_leaf_written_to_before_its_use_is_fine() -> None:
     w = gy.tensor([1.0, 2.0], requires_grad=True)
     with gy.no_grad():
@@ -256,6 +266,24 @@ def test_parameters_are_called_by_their_path() -> None:
     assert [i.name for i in picture.leaves] == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert [(i.module, i.layer) for i in picture.items if i.kind == "op"][:2] == [("0", "Linear"), ("1", "Tanh")]
     assert picture["2.bias"].delta == [4]
+
+
+def test_a_derivative_of_a_derivative_is_a_graph_too() -> None:
+    x = gy.tensor([2.0, 1.0, 3.0], dtype=gy.float64, requires_grad=True)
+    values, _ = (x * x).sort()
+    y = (values * values).sum()
+    (g,) = gy.autograd.grad(y, x, create_graph=True)
+    picture = explain(g.sum())
+    g.sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(picture.paths("x").total, x.grad.numpy(), rtol=1e-12)
+    assert len([i for i in picture.items if i.name == "values"]) == 1
+
+
+def test_a_leaf_alone_is_a_graph_of_one_item() -> None:
+    x = number(2.0)
+    picture = explain(x)
+    assert [i.symbol for i in picture.items] == ["x"] and picture["x"].delta == 1 and picture.paths("x").count == 1
 
 
 def test_the_room_can_be_called() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from typing import Any
 
@@ -138,8 +139,8 @@ def test_a_failed_pass_folds_too() -> None:
     with pytest.raises(ShapeError), record() as r:
         model(gy.tensor(np.zeros((6, 3), dtype=np.float32)))
     picture = explain(r, fold=True)
-    assert [i.symbol for i in picture.items] == ["1.weight", "1.bias", "c1", "0", "u2"]
-    assert picture.failed is picture["u2"] and picture["u2"].formula == "0 1.weight^T + 1.bias"
+    assert [i.symbol for i in picture.items] == ["1.weight", "1.bias", "c1", "Linear0", "u2"]
+    assert picture.failed is picture["u2"] and picture["u2"].formula == "Linear0 1.weight^T + 1.bias"
 
 
 def test_operands_that_do_not_broadcast() -> None:
@@ -157,3 +158,11 @@ def test_a_failure_that_was_caught_inside_is_forgotten() -> None:
             w + gy.tensor([1.0, 2.0, 3.0])
         y = (w * 2).sum()
     assert explain(r).failed is None and explain(r).find(y) is not None
+
+
+def test_a_failure_caught_at_the_end_of_the_block_is_shown() -> None:
+    w, c = gy.tensor([1.0, 2.0], requires_grad=True), gy.tensor([1.0, 2.0, 3.0])
+    with record() as r, contextlib.suppress(ShapeError):
+        w + c
+    message = "add (forward): expected shapes that broadcast together, got (2,) and (3,)."
+    assert explain(r).error == message and explain(r).result.formula == "w + c"

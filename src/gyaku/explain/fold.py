@@ -7,6 +7,7 @@ ways through hidden vertices, with the Jacobian of all of them together: so the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -111,7 +112,8 @@ def _again(item: Item, kept: dict[str, Item]) -> Item:
     """Return an item whose inputs may have been folded: its formula says what they are called now."""
     symbols = {a.position: kept[a.source].symbol for a in item.arrows}
     parts = [symbols.get(i, "") for i in range(1 + max(symbols, default=-1))]
-    return replace(item, formula=compose(item.label, parts)) if parts else item
+    formula = compose(item.label, parts) if parts else item.formula
+    return replace(item, formula=formula, arrows=tuple([copy(a) for a in item.arrows]))
 
 
 def _folded_item(
@@ -125,16 +127,28 @@ def _folded_item(
         arrows = arrows_through(vertex, inner, _visible_sources([*inner, vertex], hidden), most)
     else:
         seen = [a for a in item.arrows if a.source in kept]
-        arrows = [replace(a, position=i) for i, a in enumerate(seen)]
+        arrows = [_moved(a, i) for i, a in enumerate(seen)]
     symbols = [kept[a.source].symbol for a in arrows]
     label = _label(full, vertex, group, arrows, hidden)
     called = item.name or (group.name or group.layer if group.speaks_for(vertex) else "")
     return replace(
-        item, kind="group", name=called, symbol=called or item.symbol, label=label, formula=compose(label, symbols),
-        arrows=tuple(arrows), module=group.name or item.module, layer=group.layer or item.layer,
+        item, kind="group", name=called, symbol=_symbol(called, group) or item.symbol, label=label,
+        formula=compose(label, symbols), arrows=tuple(arrows),
+        module=group.name or item.module, layer=group.layer or item.layer,
         members=tuple([v.key for v in inner] + [vertex.key]),
         parameters=tuple([v.key for v in region if v.kind == "leaf"]), op=None if inner else item.op,
     )  # fmt: skip
+
+
+def _symbol(called: str, group: Group) -> str:
+    """Return a name as a symbol: "1", a module of a Sequential, would read as a number and becomes "Tanh1"."""
+    return f"{group.layer}{called}" if called.replace(".", "").isdigit() else called
+
+
+def _moved(arrow: Arrow, position: int) -> Arrow:
+    arrow = copy(arrow)
+    arrow.position = position
+    return arrow
 
 
 def _visible_sources(members: list[Vertex], hidden: set[Vertex]) -> list[Vertex]:

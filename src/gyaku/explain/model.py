@@ -21,14 +21,32 @@ Array = np.ndarray
 Local = float | Array | None
 
 
+class _Lazy:
+    """A text that may be given as a function without arguments, which is asked when the text is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = f"_{name}"
+
+    def __get__(self, owner: Any, kind: type | None = None) -> str:
+        value = "" if owner is None else owner.__dict__.get(self.name, "")
+        if callable(value):
+            value = owner.__dict__[self.name] = value()
+        return str(value)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        owner.__dict__[self.name] = value
+
+
 @dataclass(eq=False)
 class Arrow:
     """One use of a value: ``source`` is input number ``position`` of ``target`` (both are keys of items).
 
     ``local`` is d target / d source: a number when both have one element, a small Jacobian of shape
-    ``target.shape + source.shape``, or None where that is too large (then ``formula`` and ``shapes`` speak) or nothing
-    is known. ``flow`` is what arrives at the source through this arrow alone, in the source's shape; the flows of the
-    arrows that leave an item add up to its delta. ``wanted`` is false where no gradient goes (constants, integers).
+    ``target.shape + source.shape``, or None where that is too large or nothing is known. ``formula`` is the operation's
+    own rule as text: of numbers the local derivative ("x"), of arrays what arrives at the source for ``gy`` at the
+    target ("gyᵀ x"); "" where it has no short one. ``shapes`` are those of target and source. ``flow`` is what arrives
+    at the source through this arrow alone, in the source's shape; the flows of the arrows that leave an item add up to
+    its delta. ``wanted`` is false where no gradient goes (constants, integers).
     """
 
     source: str
@@ -36,8 +54,8 @@ class Arrow:
     position: int
     local: Local = None
     flow: Array | None = None
-    formula: str = ""  # the rule read as text: what arrives at the source from ``gy``, which arrives at the target
-    shapes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())  # of the target and of the source
+    formula: str = _Lazy()  # type: ignore[assignment]
+    shapes: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     wanted: bool = True
     pull: Callable[[Array], Array] | None = None  # the rule itself: what arrives at the source from a ``gy``
 
@@ -148,6 +166,10 @@ class Explanation:
 
     def __post_init__(self) -> None:
         self._by_key = {item.key: item for item in self.items}
+        if self.graph is not None:
+            from gyaku.explain.rules import write_rules
+
+            write_rules(self)
 
     def __getitem__(self, name: Any) -> Item:
         """Return an item by key, name, symbol, or the tensor itself.

@@ -163,6 +163,16 @@ class _Reader:
         return Graph(self.vertices, result, self.by_node)
 
     def enter(self, node: Any) -> Vertex:
+        """Return the vertex of a node whose parents are in; a second Pick of the same output shares the first's."""
+        before = self.vertices[-1] if self.vertices else None
+        if (
+            type(node) is Pick
+            and before is not None
+            and before.record is node.parents[0]
+            and before.index == node.index
+        ):
+            self.by_node[node] = before
+            return before
         vertex = Vertex("leaf" if type(node) is Leaf else "op", node, node.shape, node.dtype, _age(node))
         if type(node) is not Leaf:
             self._operation(vertex, node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from gyaku.base.errors import GraphError
+from gyaku.base.errors import GraphError, GyakuError, ShapeError
 from gyaku.core.mode import observe, state
 from gyaku.core.node import Leaf, Pick
 from gyaku.core.op import REGISTRY, context_of_call
@@ -127,7 +127,7 @@ class record:
     def failed_forward(self, op: Any, inputs: list[Any], error: BaseException) -> None:
         """Remember the operation that refused its inputs."""
         parents = [self._makers[id(x)][1] if id(x) in self._makers else None for x in inputs]
-        self.failure = Failure(op, list(inputs), parents, state.module, context_of_call(), str(error))
+        self.failure = Failure(op, list(inputs), parents, state.module, context_of_call(), _message(op, inputs, error))
 
     def after_backward(self, node: Any, gy: Any, gxs: tuple[Any, ...]) -> None:
         """Keep what arrived, and what the rule read: the walk lets it go."""
@@ -149,6 +149,14 @@ class record:
                 hint="compute the result inside `with gy.record():`",
             )  # fmt: skip
         return self.last
+
+
+def _message(op: Any, inputs: list[Any], error: BaseException) -> str:
+    """Return what is known to be wrong before the error has travelled up."""
+    if isinstance(error, GyakuError):
+        return str(error)
+    got = " and ".join(str(getattr(x, "shape", x)) for x in inputs if x is not None)
+    return str(ShapeError(f"{op.name} (forward)", op.expected(*inputs), got, hint=op.hint(*inputs)))
 
 
 class Failure:

@@ -38,10 +38,14 @@ def _overwritten_since(vertex: Vertex, tensor: Tensor | None, first_use: dict[Ve
 
 def _fill(vertex: Vertex, held: dict[Vertex, Any], tensor: Tensor | None, first_use: float) -> None:
     value = _recorded(vertex)
+    if value is None and vertex.kind == "leaf" and not _untouched(vertex, first_use):
+        vertex.why = "overwritten"
+        return
     if value is None:
         value = held.get(vertex)
     if vertex.kind == "leaf" and value is None:
-        value = _of_leaf(vertex, first_use)
+        leaf = vertex.node.tensor()
+        value = None if leaf is None else leaf._array
     elif value is None and tensor is not None and tensor._cell[0] <= vertex.node.id:
         value = tensor._array
     if value is None and vertex.kind == "op":
@@ -54,7 +58,7 @@ def _fill(vertex: Vertex, held: dict[Vertex, Any], tensor: Tensor | None, first_
 def _recorded(vertex: Vertex) -> Any:
     """Return the value from a recording: of the operation itself, or of a leaf as its first user saw it."""
     if vertex.trace is None:
-        return None
+        return vertex.value
     output = vertex.trace.output
     return output[vertex.index] if vertex.index is not None else output
 
@@ -65,8 +69,8 @@ def _saved_by_users(graph: Graph) -> dict[Vertex, Any]:
     for vertex in graph.vertices:
         if vertex.trace is not None:
             for source, seen in zip(vertex.sources, vertex.trace.inputs):
-                if source is not None and source.kind != "constant" and seen is not None:
-                    held.setdefault(source, seen)
+                if source is not None and source.kind != "constant" and seen is not None and source.value is None:
+                    source.value = seen
         for (kind, i), value in zip(vertex.op._codes, vertex.saved or ()) if vertex.op is not None else ():
             if kind == "x" and i < len(vertex.sources) and vertex.sources[i] is not None:
                 held.setdefault(vertex.sources[i], value)
@@ -84,14 +88,9 @@ def _first_uses(graph: Graph) -> dict[Vertex, float]:
     return times
 
 
-def _of_leaf(vertex: Vertex, first_use: float) -> Any:
-    tensor = vertex.node.tensor()
-    if tensor is None:
-        return None
-    if not fresh(tensor, first_use):
-        vertex.why = "overwritten"
-        return None
-    return tensor._array
+def _untouched(vertex: Vertex, first_use: float) -> bool:
+    leaf = vertex.node.tensor()
+    return leaf is None or fresh(leaf, first_use)
 
 
 def _again(vertex: Vertex) -> Any:
