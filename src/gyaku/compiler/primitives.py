@@ -70,14 +70,22 @@ _PYTHON: dict[str, Callable[..., Any]] = {
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b if b else float(np.divide(a, b)),
-    "power": lambda a, b: a**b,
+    "power": lambda a, b: _power(a, b),
     "negative": lambda a: -a,
     "absolute": abs,
 }
 
 
+def _power(a: Any, b: Any) -> Any:
+    """Return a**b as C has it: NaN for a root of a negative number, infinity above the largest."""
+    try:
+        return a**b if a > 0 or (a < 0 and b == int(b)) else float(np.power(float(a), float(b)))
+    except OverflowError:
+        return float(np.power(float(a), float(b)))
+
+
 def _plain(*x: Any) -> bool:
-    return all(isinstance(v, (bool, int, float)) for v in x)
+    return all(type(v) in (bool, int, float) for v in x)
 
 
 def _ufunc(name: str) -> Callable[..., Any]:
@@ -119,6 +127,8 @@ _enter_elementwise("where", _where)
 _enter_elementwise("erf", lambda params, x: xp.erf(x))
 _enter_elementwise("cast", lambda params, x: xp.astype(x, params["dtype"]))
 _enter_elementwise("copy", lambda params, x: xp.copy(x))
+_enter_elementwise("contiguous", lambda params, x: xp.contiguous(x))
+_enter_elementwise("item", lambda params, x: x.item())  # an array of one element becomes a weak number
 
 
 # --- reductions ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,138 @@
+"""Programs as machine code: one call runs any number of steps, without the interpreter lock."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gyaku.compiler import machine
+from gyaku.compiler.emit import module_of
+from gyaku.compiler.fuse import Unsupported
+from gyaku.compiler.pool import run_together
+from gyaku.compiler.program import Program
+
+_RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+
+
+class Code:
+    """The machine code of a program for some threads and gathered inputs; holds no data."""
+
+    def __init__(self, program: Program, threads: int, gathered: tuple[int, ...]) -> None:
+        self.program, self.threads, self.gathered = program, threads, gathered
+        self.plan, self.emitter, self.text = module_of(program, threads, gathered)
+        self.key = hashlib.sha256(self.text.encode()).hexdigest()
+        self.library = machine.library_of(self.text, self.key)
+        self.functions = [_RUN(self.library.address(f"run_{t}")) for t in range(threads)]
+
+
+class Executable:
+    """A program ready to run, with its own work memory.
+
+    ``run(arrays)`` runs one step; ``run_steps`` many. Arrays are C-contiguous NumPy arrays of the program's inputs (Python
+    numbers for weak scalars). State is written into the arrays given.
+    """
+
+    def __init__(self, program: Program, threads: int = 1) -> None:
+        self.program, self.threads = program, threads
+        self._codes: dict[tuple[int, ...], _Bound] = {}
+
+    def _bound(self, gathered: tuple[int, ...]) -> _Bound:
+        if gathered not in self._codes:
+            self._codes[gathered] = _Bound(Code(self.program, self.threads, gathered))
+        return self._codes[gathered]
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """Run one step and return the results."""
+        bound = self._bound(())
+        results = [np.empty(v.shape, v.dtype) for v, into in bound.outputs if into is None]
+        bound.run(arrays, {}, {}, results, 1)
+        return results
+
+    def run_steps(
+        self,
+        arrays: Sequence[Any],
+        varying: dict[int, Any] | None = None,
+        gathered: dict[int, tuple[Any, Any]] | None = None,
+        steps: int = 1,
+    ) -> list[Any]:
+        """Run ``steps`` steps; ``varying[i]`` has one value of input i a step, ``gathered[i]`` = (array, rows (steps, n)).
+
+        Returns the results stacked along a first axis of steps.
+        """
+        gathered = gathered or {}
+        bound = self._bound(tuple(sorted(gathered)))
+        results = [np.empty((steps, *v.shape), v.dtype) for v, into in bound.outputs if into is None]
+        bound.run(arrays, varying or {}, gathered, results, steps)
+        return results
+
+
+class _Bound:
+    """Machine code with its memory and its table of pointers."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+        plan, program = code.plan, code.program
+        self.outputs = list(zip(program.outputs, program.into, strict=True))
+        self.work = _aligned(plan.work_bytes)
+        self.private = _aligned(max(plan.private_bytes, 64) * plan.threads)
+        self.sync = _aligned(256)
+        self.entries = code.emitter.table
+        self.table = np.zeros((len(self.entries), 2), np.int64)
+        self.scalars = [np.zeros((), v.dtype) if v.shape == () else None for v in program.inputs]
+        self.sizes = [v.nbytes for v in program.inputs]
+        self.which_result = {k: i for i, k in enumerate(k for k, (_, into) in enumerate(self.outputs) if into is None)}
+        for row, (kind, index) in enumerate(self.entries):
+            if kind == "work":
+                self.table[row, 0] = self.work.ctypes.data
+            elif kind == "private":
+                self.table[row, 0] = self.private.ctypes.data
+            elif kind == "constant":
+                self.table[row, 0] = code.emitter.constants[index].array.ctypes.data
+        self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in ("work", "private", "constant")]
+        self.address, self.gate = self.table.ctypes.data, self.sync.ctypes.data
+
+    def run(
+        self, arrays: Sequence[Any], varying: dict[int, Any], gathered: dict[int, tuple[Any, Any]], results: list[Any], steps: int
+    ) -> None:
+        """Fill the table and run."""
+        table = self.table
+        for row, kind, index in self.live:
+            stride = 0
+            if kind == "input":
+                if index in varying:
+                    array = varying[index]
+                    stride = self.sizes[index]
+                else:
+                    array = arrays[index]
+                    if not isinstance(array, np.ndarray):
+                        cell = self.scalars[index]
+                        cell[...] = array  # type: ignore[index]
+                        array = cell
+            elif kind == "source":
+                array = gathered[index][0]
+            elif kind == "rows":
+                array = gathered[index][1]
+                stride = array.strides[0]
+            else:
+                array = results[self.which_result[index]]
+                stride = array.strides[0] if steps > 1 else 0
+            table[row, 0] = array.ctypes.data
+            table[row, 1] = stride
+        if self.code.threads == 1:
+            self.code.functions[0](self.address, steps, self.gate)
+        else:
+            run_together(self.code.functions, self.address, steps, self.gate)
+
+
+def _aligned(nbytes: int) -> Any:
+    """Return zeroed memory that begins at a cache line."""
+    raw = np.zeros(nbytes + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + nbytes]
+
+
+__all__ = ["Code", "Executable", "Unsupported"]

@@ -1,0 +1,256 @@
+"""The module of a plan: one function a kernel, and for each thread one that calls them step after step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gyaku.compiler import machine
+from gyaku.compiler.fuse import Kernel
+from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
+from gyaku.compiler.ir import Function, Value, literal, memory_type
+from gyaku.compiler.loops import Writer
+from gyaku.compiler.philox import write_mask
+from gyaku.compiler.plan import BARRIER, Plan, Task
+from gyaku.compiler.program import Program
+from gyaku.compiler.scatter import write_scatter
+from gyaku.compiler.views import Storage
+
+_BARRIER = """
+define internal void @barrier(ptr %sync) noinline #0 {
+entry:
+  %turn = getelementptr i64, ptr %sync, i64 8
+  %now = load atomic i64, ptr %turn acquire, align 8
+  %before = atomicrmw add ptr %sync, i64 1 acq_rel
+  %last = icmp eq i64 %before, LAST
+  br i1 %last, label %open, label %wait
+open:
+  store atomic i64 0, ptr %sync monotonic, align 8
+  %next = add i64 %now, 1
+  store atomic i64 %next, ptr %turn release, align 8
+  ret void
+wait:
+  %spins = phi i64 [ 0, %entry ], [ %more, %again ]
+  %seen = load atomic i64, ptr %turn acquire, align 8
+  %moved = icmp ne i64 %seen, %now
+  br i1 %moved, label %done, label %again
+again:
+  PAUSE
+  %more = add i64 %spins, 1
+  ret_or_wait
+done:
+  ret void
+}
+"""
+_YIELD = """%long = icmp sgt i64 %more, 4096
+  br i1 %long, label %rest, label %wait
+rest:
+  %r = call i32 @sched_yield()
+  br label %wait"""
+
+
+class Emitter:
+    """Writes the module; ``table`` lists what each pointer of the run-time table is."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.functions: dict[str, Function] = {}
+        self.table: list[tuple[str, int]] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
+        self.constants: list[Storage] = []
+
+    def text(self) -> str:
+        """Return the module's assembly."""
+        calls = [(task, self._kernel(i, task)) for i, task in enumerate(self.plan.order) if task is not BARRIER]
+        by_task = dict(calls)
+        drivers = [self._driver(t, by_task) for t in range(self.plan.threads)]
+        needs: set[str] = set()
+        for f in [*self.functions.values(), *drivers]:
+            needs |= f.needs
+        parts = [*sorted(needs), self._barrier(), *map(str, self.functions.values()), *map(str, drivers), machine.attributes()]
+        return "\n".join(parts)
+
+    def _barrier(self) -> str:
+        if self.plan.threads == 1:
+            return ""
+        import sys
+
+        pause = "call void @llvm.x86.sse2.pause()" if machine.is_x86() else "fence acquire"
+        posix = sys.platform != "win32"
+        text = _BARRIER.replace("LAST", str(self.plan.threads - 1)).replace("PAUSE", pause)
+        text = text.replace("  ret_or_wait", "  " + (_YIELD if posix else "br label %wait"))
+        text = text.replace("[ %more, %again ]", "[ %more, %again ], [ 0, %rest ]" if posix else "[ %more, %again ]")
+        head = "declare i32 @sched_yield()\n" if posix else ""
+        return head + ("declare void @llvm.x86.sse2.pause()\n" if machine.is_x86() else "") + text
+
+    # -- kernels -----------------------------------------------------------------------------------------------------
+    def _kernel(self, number: int, task: Task) -> Any:
+        """Return a function(driver, thread, low, high) that writes the call of a kernel."""
+        kernel = task.kernel
+        name = f"k{number}_{kernel.kind}"
+        if kernel.kind in ("map", "reduce"):
+            writer = Writer(self.plan.fusion, kernel, name, machine.vector_bytes())
+            f = self._shared(writer.write())
+            return self._plain_call(f.name, writer.storages)
+        if kernel.kind == "product":
+            return self._product_call(kernel)
+        if kernel.kind == "pack":
+            return self._pack_call(kernel, name)
+        if kernel.kind == "rows":
+            return self._rows_call(kernel, name)
+        writer_of = {"mask": write_mask, "scatter": write_scatter}[kernel.kind]
+        f, storages = writer_of(self.plan.fusion, kernel, name)
+        self.functions[name] = f
+        return self._plain_call(name, storages)
+
+    def _shared(self, f: Function) -> Function:
+        """Enter a function, or return an equal one that is there already."""
+        body = "\n".join([f.arguments, *f.slots, *f.lines])
+        for other in self.functions.values():
+            if getattr(other, "body", None) == body:
+                return other
+        f.body = body  # type: ignore[attr-defined]
+        self.functions[f.name] = f
+        return f
+
+    def _plain_call(self, name: str, storages: list[Storage]) -> Any:
+        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+            given = ", ".join(f"ptr {pointers(s)}" for s in storages)
+            d.do(f"call void @{name}({given}{', ' if given else ''}i64 {low}, i64 {high})")
+
+        return call
+
+    def _product_call(self, kernel: Kernel) -> Any:
+        extra = kernel.extra
+        (e,) = kernel.equations
+        a, b = extra["a"], extra["b"]
+        dtype = e.output.dtype
+        lanes = lanes_of(dtype, machine.vector_bytes())
+        target = self.plan.fusion.views[e.output].storage
+        if extra["packed"]:
+            b_row, group = lanes, extra["k"] * lanes
+        else:
+            b_row, group = b.strides[0], lanes
+
+        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+            m = extra["m"] if kernel.rows <= 0 else high - low
+            p = Product(
+                m, extra["n"], extra["k"], a.strides[0], a.strides[1], b_row, group, extra["n"], dtype.name, extra["packed"], False
+            )
+            name, functions = write_product(p, lanes, machine.vector_registers())
+            for f in functions:
+                self.functions.setdefault(f.name, f)
+            start = low if kernel.rows > 0 else 0
+            left = d.address(pointers(a.storage), a.offset + start * a.strides[0], dtype)
+            right = d.address(pointers(b.storage), b.offset, dtype)
+            out = d.address(pointers(target), start * extra["n"], dtype)
+            d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out}, ptr {out})")
+
+        return call
+
+    def _pack_call(self, kernel: Kernel, name: str) -> Any:
+        source, target = kernel.extra["source"], kernel.extra["target"]
+        lanes = lanes_of(target.dtype, machine.vector_bytes())
+        k, n = source.shape
+        name = f"pack_{n}_{k}_{source.strides[0]}_{source.strides[1]}_{target.dtype.name}"
+        if name not in self.functions:
+            self.functions[name] = write_pack(name, n, k, *source.strides, target.dtype, lanes)
+
+        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+            base = d.address(pointers(source.storage), source.offset, target.dtype)
+            d.do(f"call void @{name}(ptr {base}, ptr {pointers(target)}, i64 {low}, i64 {high})")
+
+        return call
+
+    def _rows_call(self, kernel: Kernel, name: str) -> Any:
+        i, target = kernel.extra["input"], kernel.extra["target"]
+        nbytes = target.nbytes // kernel.shape[0]
+        f = Function(name, "ptr noalias %source, ptr noalias %rows, ptr noalias %out, i64 %lo, i64 %hi")
+        f.needs.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
+        with f.loop("%lo", "%hi") as r:
+            row = f.load_one("%rows", r, np.int64)
+            a = f.op(f"getelementptr i8, ptr %source, i64 {f.mul(row, nbytes)}")
+            b = f.op(f"getelementptr i8, ptr %out, i64 {f.mul(r, nbytes)}")
+            f.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {b}, ptr {a}, i64 {nbytes}, i1 false)")
+        f.do("ret void")
+        self.functions[name] = f
+
+        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+            given = f"ptr {pointers(('source', i))}, ptr {pointers(('rows', i))}, ptr {pointers(target)}"
+            d.do(f"call void @{name}({given}, i64 {low}, i64 {high})")
+
+        return call
+
+    # -- the steps -----------------------------------------------------------------------------------------------------
+    def _driver(self, thread: int, calls: dict[Any, Any]) -> Function:
+        f = Function(f"run_{thread}", "ptr %table, i64 %steps, ptr %sync", linkage="")
+        with f.loop(0, "%steps") as step:
+            known: dict[Any, str] = {}
+
+            def pointers(what: Any) -> str:
+                key = what.root if isinstance(what, Storage) else what
+                if key not in known:
+                    known[key] = self._pointer(f, key, step, thread)
+                return known[key]
+
+            at = len(f.lines)
+            for task in self.plan.order:
+                if task is BARRIER:
+                    f.do("call void @barrier(ptr %sync)")
+                    continue
+                low, high = self.plan.bounds(task.kernel.rows, thread)
+                if task.kernel.kind in ("map", "reduce", "mask", "scatter") and task.kernel.rows <= 0:
+                    high = min(high, 1) * self._all_rows(task.kernel)
+                if high > low:
+                    calls[task](f, pointers, low, high)
+            del at
+            if self.plan.threads > 1:
+                f.do("call void @barrier(ptr %sync)")
+        f.do("ret void")
+        return f
+
+    def _all_rows(self, kernel: Kernel) -> int:
+        """Return what a kernel that is not shared out walks as its first loop."""
+        kept = [s for i, s in enumerate(kernel.shape) if s != 1 and i not in kernel.axes]
+        return kept[0] if kept else 1
+
+    def _entry(self, kind: str, index: int) -> int:
+        if (kind, index) not in self.table:
+            self.table.append((kind, index))
+        return self.table.index((kind, index))
+
+    def _pointer(self, f: Function, key: Any, step: str, thread: int) -> str:
+        """Write how a thread finds a storage: a base from the table, moved on with each step."""
+        if isinstance(key, tuple):
+            return self._stepped(f, self._entry(*key), step)
+        if key.kind in ("input", "result"):
+            return self._stepped(f, self._entry(key.kind, key.index), step)
+        if key.kind == "constant":
+            if key not in self.constants:
+                self.constants.append(key)
+            return self._base(f, self._entry("constant", self.constants.index(key)))
+        if key.kind == "private":
+            base = self._base(f, self._entry("private", 0))
+            offset = thread * (self.plan.private_bytes or 64) + self.plan.offsets[key]
+        else:
+            base = self._base(f, self._entry("work", 0))
+            offset = self.plan.offsets[key]
+        return f.op(f"getelementptr i8, ptr {base}, i64 {offset}")
+
+    def _base(self, f: Function, entry: int) -> str:
+        return f.op(f"load ptr, ptr {f.address('%table', 2 * entry, np.int64)}")
+
+    def _stepped(self, f: Function, entry: int, step: str) -> str:
+        base = self._base(f, entry)
+        stride = f.load_one("%table", 2 * entry + 1, np.int64)
+        return f.op(f"getelementptr i8, ptr {base}, i64 {f.op(f'mul i64 {stride}, {step}')}")
+
+
+def module_of(program: Program, threads: int, gathered: tuple[int, ...]) -> tuple[Plan, Emitter, str]:
+    """Return plan, emitter and assembly text of a program."""
+    plan = Plan(program, threads, gathered, lambda dtype: lanes_of(dtype, machine.vector_bytes()))
+    emitter = Emitter(plan)
+    return plan, emitter, emitter.text()
+
+
+__all__ = ["Emitter", "Value", "literal", "memory_type", "module_of"]

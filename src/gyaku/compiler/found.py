@@ -1,0 +1,423 @@
+"""What a function touches, found from the function itself: tensors, modules, optimizers, generators, plain values.
+
+The walk goes through closure cells, the globals that the code names, defaults, ``__self__``, containers and the
+attributes of objects. It gives a key (equal keys: the same program fits) and a list of what to watch: as long as each
+watched container holds the very same objects, the key is the same.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import itertools
+import operator
+import sys
+import types
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from gyaku.backend.random import Generator, default_generator
+from gyaku.core.mode import state
+from gyaku.core.tensor import Tensor, new_tensor
+from gyaku.nn.module import Module
+from gyaku.optim.optimizer import Optimizer
+
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range)
+_SKIPPED = frozenset({"_parent", "_told", "_non_persistent"})
+_FIXED = ("initial_accumulator_value", "initial_lr")
+_DIGEST = 4096  # bytes of a NumPy array that are compared at every call
+_MOST = 50_000  # objects
+
+Path = tuple[Any, ...]
+
+
+class Counter:
+    """A counter of an optimizer that some parameters of one group share, held in one 0-d array."""
+
+    def __init__(self, optimizer: Optimizer, name: str, array: Any) -> None:
+        self.optimizer, self.name, self.array = optimizer, name, array
+        self.params: list[Tensor] = []
+        self.tensors: list[Tensor] = []
+
+    @property
+    def value(self) -> float:
+        """What it is now."""
+        return float(self.array)
+
+
+class Found:
+    """The result of a walk from ``roots``."""
+
+    def __init__(self, *roots: Any) -> None:
+        self.key: list[Any] = []
+        self.tensors: list[Tensor] = []
+        self.names: list[str] = []
+        self.generators: list[Generator] = [default_generator]
+        self.optimizers: list[Optimizer] = []
+        self.counters: list[Counter] = []
+        self.fresh: list[tuple[dict[str, Any], str, Tensor]] = []  # slots made by this walk
+        self.refusal = ""  # why this cannot be compiled
+        self._views: list[Iterable[Any]] = []
+        self._cells: list[Any] = []
+        self._globals: list[tuple[Any, Any]] = []
+        self._digests: list[tuple[Any, bytes]] = []
+        self.mutable: list[tuple[Any, Any, str]] = []  # (container, copy of it, what it is called)
+        self._seen: dict[int, int] = {}
+        self._index: dict[int, int] = {}
+        self._held: list[Any] = []
+        for root in roots:
+            self._visit(root, "")
+        self._before = self._now()
+        self._nodes = [t._node for t in self.tensors]
+
+    # -- watching ---------------------------------------------------------------------------------------------------
+    def _now(self) -> list[Any]:
+        now = list(itertools.chain.from_iterable(self._views))
+        for cell in self._cells:
+            now.append(cell.cell_contents)
+        for get, names in self._globals:
+            now += get(names)
+        return now
+
+    def unchanged(self) -> bool:
+        """Return whether every watched place holds the very same objects as when the walk saw it."""
+        try:
+            now = self._now()
+        except (ValueError, KeyError, RuntimeError):  # an emptied cell, a deleted global, a dictionary that grows
+            return False
+        before = self._before
+        if len(now) != len(before) or not all(map(operator.is_, now, before)):
+            return False
+        if not all(map(operator.is_, map(_node_of, self.tensors), self._nodes)):
+            return False
+        for c in self.counters:
+            if not all([t._array is c.array for t in c.tensors]):
+                return False
+        return all(a.tobytes() == digest for a, digest in self._digests)
+
+    def forget(self, kept: set[int]) -> None:
+        """Take away the slots this walk made, but for those in ``kept`` (by identity of their tensors)."""
+        for own, name, t in self.fresh:
+            if id(t) not in kept and own.get(name) is t:
+                del own[name]
+        self.fresh = [entry for entry in self.fresh if id(entry[2]) in kept]
+        self._before = self._now()
+
+    def index(self, t: Any) -> int | None:
+        """Return the number of a tensor, or None."""
+        return self._index.get(id(t))
+
+    # -- the walk ---------------------------------------------------------------------------------------------------
+    def _visit(self, value: Any, name: str) -> None:
+        kind = type(value)
+        if kind in _PLAIN:
+            self.key.append((kind, repr(value) if kind is float else value))
+            return
+        number = self._seen.get(id(value))
+        if number is not None:
+            self.key.append(("seen", number))
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._held.append(value)
+        if len(self._seen) > _MOST:
+            self.refusal = self.refusal or "the function reaches more objects than can be watched"
+            return
+        visit = self._visitor(value)
+        visit(value, name)
+
+    def _visitor(self, value: Any) -> Any:
+        kind = type(value)
+        for types_, visit in self._KINDS:
+            if isinstance(value, types_):
+                return functools.partial(visit, self)
+        if _is_users(kind):
+            return self._object
+        return self._opaque if not hasattr(value, "__dict__") or not kind.__module__.startswith("gyaku") else self._object
+
+    def _opaque(self, value: Any, name: str) -> None:
+        self.key.append(("is", id(value)))
+
+    def tensor(self, t: Tensor, name: str = "") -> int:
+        """Enter a tensor and return its number."""
+        k = self._index.get(id(t))
+        if k is None:
+            k = self._index[id(t)] = len(self.tensors)
+            self.tensors.append(t)
+            self.names.append(name)
+            self._seen.setdefault(id(t), len(self._seen))
+            self._held.append(t)
+        return k
+
+    def _tensor(self, t: Tensor, name: str) -> None:
+        self.tensor(t, name)
+        a = t._array
+        self.key.append(("tensor", type(a), a.shape, a.dtype, t._node is not None))
+        if type(a) is not np.ndarray:
+            self.refusal = self.refusal or "a tensor that is not on the CPU"
+        if t._node is not None and not t._node.is_leaf:
+            self.refusal = self.refusal or f"the function reads {name or 'a tensor'}, which is part of a graph"
+
+    def _array(self, a: Any, name: str) -> None:
+        if a.nbytes > _DIGEST or a.dtype == object:
+            self.refusal = self.refusal or (
+                f"the function reads the NumPy array {name or '(unnamed)'}; pass it as an argument, or make a tensor"
+            )
+            return
+        self._digests.append((a, a.tobytes()))
+        self.key.append(("array", a.shape, a.dtype, a.tobytes()))
+
+    def _generator(self, g: Generator, name: str) -> None:
+        if not any(g is known for known in self.generators):
+            self.generators.append(g)
+        self.key.append(("generator", next(i for i, k in enumerate(self.generators) if k is g)))
+
+    def _list(self, items: Any, name: str) -> None:
+        self.key.append((type(items), len(items)))
+        if not isinstance(items, tuple):
+            self._views.append(items)
+            self._mutable(items, name)
+        for i, item in enumerate(items):
+            self._visit(item, f"{name}[{i}]")
+
+    def _dict(self, items: Any, name: str) -> None:
+        keys = list(items)
+        self.key.append((type(items), tuple([k if type(k) in _PLAIN else self._mark(k) for k in keys])))
+        self._views.append(items.values())
+        self._mutable(items, name)
+        for k in keys:
+            self._visit(items[k], f"{name}[{k!r}]" if type(k) in _PLAIN else name)
+
+    def _mark(self, key: Any) -> Any:
+        """Return what stands for a dictionary's key that is an object: tensors by number."""
+        self._held.append(key)
+        return ("tensor", self.tensor(key)) if isinstance(key, Tensor) else id(key)
+
+    def _mutable(self, container: Any, name: str) -> None:
+        self.mutable.append((container, container.copy(), name))
+
+    def _function(self, f: Any, name: str) -> None:
+        code = f.__code__
+        self.key.append(code)
+        for word, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                continue
+            self._cells.append(cell)
+            self.mutable.append((cell, content, word))
+            self._visit(content, word)
+        self._visit(f.__defaults__, f"{f.__name__}()")
+        if f.__kwdefaults__:
+            self._dict(f.__kwdefaults__, f"{f.__name__}()")
+        if not (f.__module__ or "").startswith("gyaku."):
+            self._names(f.__globals__, code)
+
+    def _names(self, space: dict[str, Any], code: Any) -> None:
+        """Visit the globals that a function's code names, and of modules of the user's the attributes it names."""
+        loaded, attributes = names_of(code)
+        names = tuple([n for n in loaded if n in space])
+        if names:
+            self._globals.append((functools.partial(_several, space), names))
+            self.mutable.append(({n: space[n] for n in names}, space, "global"))
+        for n in names:
+            value = space[n]
+            self.key.append(n)
+            if isinstance(value, types.ModuleType):
+                self._module_file(value, attributes)
+            else:
+                self._visit(value, n)
+
+    def _module_file(self, module: types.ModuleType, attributes: tuple[str, ...]) -> None:
+        root = module.__name__.partition(".")[0]
+        if root in ("numpy", "gyaku") or root in sys.stdlib_module_names:
+            return
+        space = vars(module)
+        names = tuple([n for n in attributes if n in space and not isinstance(space[n], types.ModuleType)])
+        if names:
+            self._globals.append((functools.partial(_several, space), names))
+        for n in names:
+            self._visit(space[n], f"{module.__name__}.{n}")
+
+    def _method(self, m: Any, name: str) -> None:
+        self._visit(m.__self__, name)
+        self._visit(m.__func__, name)
+
+    def _partial(self, p: Any, name: str) -> None:
+        for part in (p.func, p.args, p.keywords):
+            self._visit(part, name)
+
+    def _class(self, kind: type, name: str) -> None:
+        """Visit a class of the user's: its functions and attributes; another class stands for itself."""
+        self.key.append(("is", id(kind)))
+        if not _is_users(kind):
+            return
+        for base in kind.__mro__:
+            if _is_users(base) and not issubclass(base, BaseException):
+                space = vars(base)
+                self._views.append(space.values())
+                for n, value in list(space.items()):
+                    value = getattr(value, "__func__", getattr(value, "fget", value))
+                    if n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, (Tensor, types.FunctionType))):
+                        self._visit(value, n)
+                    elif n == "__call__" and isinstance(value, types.FunctionType):
+                        self._visit(value, n)
+
+    def _object(self, value: Any, name: str) -> None:
+        self._visit(type(value), name)
+        space = getattr(value, "__dict__", None)
+        if space is not None:
+            self._views.append(space.values())
+            self._mutable(space, name)
+            self.key.append(tuple(space))
+            for n, v in list(space.items()):
+                self._visit(v, f"{name}.{n}" if name else n)
+        for base in type(value).__mro__:
+            for n in getattr(base, "__slots__", ()) if _is_users(base) else ():
+                if hasattr(value, n) and n[:2] != "__":
+                    self._views.append(_Slot(value, n))
+                    self._visit(getattr(value, n), f"{name}.{n}")
+
+    def _nn_module(self, m: Module, name: str) -> None:
+        self._visit(type(m), name)
+        space = m.__dict__
+        self._views.append(space.values())
+        self._mutable(space, name)
+        self.key.append(tuple(space))
+        for n, v in list(space.items()):
+            if n in ("_parameters", "_buffers", "_modules"):
+                if n == "_modules" and v:
+                    self._views.append(v.values())
+                self.key.append(tuple(v))
+            elif n not in _SKIPPED and not (n[0] == "_" and n.endswith("_hooks") and not v):
+                self._visit(v, f"{name}.{n}" if name else n)
+
+    # -- optimizers -------------------------------------------------------------------------------------------------
+    def _optimizer(self, o: Optimizer, name: str) -> None:
+        """Visit an optimizer: parameters, hyper-parameters (their kind, not their value), what it remembers."""
+        self._visit(type(o), name)
+        self.optimizers.append(o)
+        o._dissolve()
+        self._views += [o.__dict__.values(), o.param_groups, o._plans.values()]
+        for n, v in o.__dict__.items():
+            if n not in ("param_groups", "_state", "_plans", "_warned", "defaults"):
+                self._visit(v, f"{name}.{n}")
+        for i, group in enumerate(o.param_groups):
+            self.key.append(tuple([(k, hyper_key(k, v)) for k, v in group.items() if k != "params"]))
+            self._visit(group["params"], f"{name}.params{i or ''}")
+            if type(o).rule is not None:
+                self._slots(o, group, name)
+        if type(o).rule is None:
+            self._dict(o._state, f"{name}.state")
+
+    def _slots(self, o: Optimizer, group: dict[str, Any], name: str) -> None:
+        """Make what the rule remembers exist, and let parameters with equal counters share them."""
+        slots, counters = o.slots(group), {}  # type: Any, dict[Any, Counter]
+        for p in group["params"]:
+            own = o._state[p]
+            for slot, fill in slots.items():
+                a, t = p._array, own.get(slot)
+                if t is None:
+                    t = own[slot] = new_tensor(np.full(a.shape, fill, a.dtype))
+                    self.fresh.append((own, slot, t))
+                elif t._array.dtype != a.dtype:
+                    t._array = t._array.astype(a.dtype)
+                if t.shape != p.shape:
+                    self.refusal = "the optimizer remembers another shape of a parameter"
+                self._visit(t, f"{slot} of {self.names[self.tensor(p)]}")
+            for counter, start in o.counters.items():
+                self._count(o, p, counter, start, counters)
+            self._views.append(own.values())
+        self.counters += counters.values()
+
+    def _count(self, o: Optimizer, p: Tensor, name: str, start: float, counters: dict[Any, Counter]) -> None:
+        own = o._state[p]
+        t = own.get(name)
+        if not isinstance(t, Tensor) or t._array.dtype != np.float64:
+            t = new_tensor(np.array(start if t is None else float(t), dtype=np.float64))
+            if name not in own:
+                self.fresh.append((own, name, t))
+            own[name] = t
+        value = float(t._array)
+        shared = counters.setdefault((name, value), Counter(o, name, t._array))
+        shared.params.append(p)
+        shared.tensors.append(t)
+        t._array = shared.array
+        self.key.append(list(counters).index((name, value)))
+
+    _KINDS: tuple[tuple[Any, Any], ...] = (
+        (Tensor, _tensor),
+        (Module, _nn_module),
+        (Optimizer, _optimizer),
+        (Generator, _generator),
+        (np.ndarray, _array),
+        (types.FunctionType, _function),
+        (types.MethodType, _method),
+        (functools.partial, _partial),
+        ((list, tuple, set, frozenset), _list),
+        (dict, _dict),
+        (type, _class),
+    )
+
+
+class _Slot:
+    """One attribute of an object with ``__slots__``, as a container of one."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __iter__(self) -> Any:
+        return iter((getattr(self.owner, self.name, None),))
+
+
+_node_of = operator.attrgetter("_node")
+
+
+def _several(space: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
+    return [space[n] for n in names]
+
+
+def _is_users(kind: type) -> bool:
+    root = (kind.__module__ or "").partition(".")[0]
+    return root not in ("builtins", "numpy", "gyaku") and (root not in sys.stdlib_module_names or root == "__main__")
+
+
+def hyper_key(name: str, value: Any) -> Any:
+    """Return what of a hyper-parameter the program depends on: flags by value, numbers by being 0 or not."""
+    if isinstance(value, (tuple, list)):
+        return tuple([hyper_key(name, v) for v in value])
+    if is_dynamic(name, value):
+        return bool(value)
+    return (type(value), value.item() if isinstance(value, (np.generic, Tensor)) else value)
+
+
+def is_dynamic(name: str, value: Any) -> bool:
+    """Return whether a hyper-parameter may change without another program."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and name not in _FIXED
+
+
+@functools.lru_cache(maxsize=4096)
+def names_of(code: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (global names, attribute names) that a code object and those inside it load."""
+    loaded: dict[str, None] = {}
+    attributes: dict[str, None] = {}
+    for i in dis.get_instructions(code):
+        if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            loaded[i.argval] = None
+        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            attributes[i.argval] = None
+    for const in code.co_consts:
+        if isinstance(const, types.CodeType):
+            more, further = names_of(const)
+            loaded.update(dict.fromkeys(more))
+            attributes.update(dict.fromkeys(further))
+    return tuple(loaded), tuple(attributes)
+
+
+def mode_key() -> tuple[Any, ...]:
+    """Return what of this thread's modes a program depends on."""
+    from gyaku.backend.dtypes import get_default_dtype
+
+    return state.grad, get_default_dtype()

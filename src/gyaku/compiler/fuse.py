@@ -1,0 +1,350 @@
+"""Equations gathered into kernels: loops over one shape, reductions, products, and what stands alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from gyaku.compiler.ir import supported
+from gyaku.compiler.program import Equation, Program, Shape, Var
+from gyaku.compiler.scalar import writable
+from gyaku.compiler.views import Storage, View, whole
+
+VIEWS = ("reshape", "transpose", "broadcast_to", "slice", "flip", "require_range")
+_REDUCTIONS = ("sum", "prod", "amax", "amin", "any", "all", "argmax", "argmin")
+_SPLIT_FROM = 4096  # elements: less work than this is not worth a second thread
+
+
+class Unsupported(Exception):
+    """An equation that machine code cannot express; the message names it."""
+
+
+class Kernel:
+    """One piece of machine code: ``kind`` is map, reduce, product, pack, mask or scatter.
+
+    ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how many
+    pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
+    """
+
+    def __init__(self, kind: str, shape: Shape, equations: Iterable[Equation] = (), axes: tuple[int, ...] = ()) -> None:
+        self.kind, self.shape, self.axes = kind, tuple(shape), axes
+        self.equations: list[Equation] = list(equations)
+        self.stores: list[Var] = []
+        self.extra: dict[str, Any] = {}
+        self.rows = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {list(self.shape)}: {', '.join(e.op for e in self.equations)}>"
+
+    @property
+    def made(self) -> set[Var]:
+        """The values its equations make."""
+        return {v for e in self.equations for v in e.outputs}
+
+    @property
+    def read(self) -> list[Var]:
+        """The values it takes from outside, each once, in order."""
+        made = self.made
+        return list(dict.fromkeys(v for e in self.equations for v in e.vars if v not in made))
+
+
+class Fusion:
+    """The kernels of a program, and the view of every value that lies in memory."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.kernels: list[Kernel] = []
+        self.home: dict[Var, int] = {}  # the kernel that makes a value
+        self.views: dict[Var, View] = {}
+        self.alias: dict[Var, Equation] = {}  # values that are views of others
+        self.literals: dict[Var, Any] = {}
+        self.checks: list[Equation] = []
+        self.storages: list[Storage] = []
+        for i, v in enumerate(program.inputs):
+            if not supported(v.dtype):
+                raise Unsupported(f"an input of {v.dtype}")
+            self.views[v] = whole(Storage("input", i, v.dtype, v.size, name=program.names.get(v.id, "")), v.shape)
+        for e in program.equations:
+            self._place(e)
+        self._sink()
+        self._settle()
+
+    # -- which kernel an equation goes to ----------------------------------------------------------------------------
+    def _place(self, e: Equation) -> None:
+        if not all(supported(v.dtype) for v in e.outputs):
+            raise Unsupported(f"{e.op} of {e.output.dtype}")
+        if e.op in VIEWS:
+            self._alias(e)
+        elif e.op == "full":
+            self.literals[e.output] = e.param("value")
+        elif e.op == "arange":
+            array = np.arange(e.param("start"), e.param("stop"), e.param("step"), dtype=e.param("dtype"))
+            self.views[e.output] = whole(self._new("constant", e.output, array), e.output.shape)
+        elif e.op == "concatenate":
+            self._join(e)
+        elif e.op in ("gather", "take_along_axis"):
+            self._map(e)
+        elif e.op in _REDUCTIONS:
+            self._reduce(e)
+        elif e.op == "matmul":
+            self._alone("product", e, e.output.shape)
+        elif e.op == "mask":
+            self._alone("mask", e, e.output.shape)
+        elif e.op in ("index_add", "scatter_add"):
+            self._alone("scatter", e, e.output.shape)
+        elif writable(e):
+            self._map(e)
+        else:
+            raise Unsupported(f"{e.op}" + (f" ({e.where})" if e.where else ""))
+
+    def _new(self, kind: str, v: Var, array: Any = None) -> Storage:
+        storage = Storage(kind, len(self.storages), v.dtype, v.size, array)
+        self.storages.append(storage)
+        return storage
+
+    def _alias(self, e: Equation) -> None:
+        (source,) = e.vars
+        if e.op == "require_range":
+            self.checks.append(e)
+        if source in self.literals:
+            self.literals[e.output] = self.literals[source]
+            return
+        self.alias[e.output] = e
+        self.home[e.output] = self.home.get(source, -1)
+
+    def _after(self, e: Equation, shape: Shape | None) -> tuple[int, list[int]]:
+        """Return the first kernel that may hold ``e``, and the kernels that make its inputs as it wants them."""
+        lowest, makers = 0, []
+        for v in e.vars:
+            k = self.home.get(v, -1)
+            if k < 0:
+                continue
+            joined = shape is not None and v not in self.alias and self._makes(k, v, shape)
+            lowest = max(lowest, k if joined else k + 1)
+            if joined:
+                makers.append(k)
+        return lowest, makers
+
+    def _makes(self, k: int, v: Var, shape: Shape) -> bool:
+        kernel = self.kernels[k]
+        return kernel.kind == "map" and kernel.shape == shape and v.shape == shape and v in kernel.made
+
+    def _map(self, e: Equation) -> None:
+        shape = e.output.shape
+        lowest, makers = self._after(e, shape)
+        place = next((k for k in sorted(makers, reverse=True) if k >= lowest), None)
+        if place is None:
+            mine = {v for v in e.vars if v.size > 1 or shape == ()}
+            place = next(
+                (
+                    k
+                    for k in range(len(self.kernels) - 1, lowest - 1, -1)
+                    if self.kernels[k].kind == "map"
+                    and self.kernels[k].shape == shape
+                    and (shape == () or mine & {v for q in self.kernels[k].equations for v in q.vars})
+                ),
+                None,
+            )
+        self._put(e, place, "map", shape)
+
+    def _put(self, e: Equation, place: int | None, kind: str, shape: Shape, axes: tuple[int, ...] = ()) -> None:
+        if place is None:
+            place = len(self.kernels)
+            self.kernels.append(Kernel(kind, shape, (), axes))
+        self.kernels[place].equations.append(e)
+        for v in e.outputs:
+            self.home[v] = place
+
+    def _reduce(self, e: Equation) -> None:
+        (x,) = e.vars
+        axes = reduced_axes(e)
+        lowest, _ = self._after(e, None)
+        single = e.op in ("argmax", "argmin")
+        place = next(
+            (
+                k
+                for k in range(lowest, len(self.kernels))
+                if self.kernels[k].kind == "reduce"
+                and not single
+                and self.kernels[k].shape == x.shape
+                and self.kernels[k].axes == axes
+                and not any(q.op in ("argmax", "argmin") for q in self.kernels[k].equations)
+            ),
+            None,
+        )
+        self._put(e, place, "reduce", x.shape, axes)
+
+    def _alone(self, kind: str, e: Equation, shape: Shape) -> None:
+        self._put(e, None, kind, shape)
+
+    def _join(self, e: Equation) -> None:
+        """Concatenation: one copying kernel for each part, into one storage."""
+        axis, at = e.param("axis"), 0
+        storage = self._new("work", e.output)
+        out = whole(storage, e.output.shape)
+        for v in e.vars:
+            kernel = Kernel("map", v.shape, [])
+            key = (slice(None),) * axis + (slice(at, at + v.shape[axis]),)
+            kernel.extra["copy"] = (v, out.slice(key), storage)
+            kernel.extra["reads"] = [v]
+            self.kernels.append(kernel)
+            at += v.shape[axis]
+        self.views[e.output] = out
+        self.home[e.output] = len(self.kernels) - 1
+
+    # -- producers that only feed one reduction move into it -----------------------------------------------------------
+    def _sink(self) -> None:
+        users: dict[Var, set[int]] = {}
+        for k, kernel in enumerate(self.kernels):
+            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
+                users.setdefault(self._root(v), set()).add(k)
+        kept = {self._root(v) for v in self.program.outputs}
+        for k, kernel in enumerate(self.kernels):
+            if kernel.kind == "reduce" and not any(e.op.startswith("arg") for e in kernel.equations):
+                self._sink_into(k, kernel, users, kept)
+
+    def _sink_into(self, k: int, kernel: Kernel, users: dict[Var, set[int]], kept: set[Var]) -> None:
+        for v in list(kernel.read):
+            j = self.home.get(v, -1)
+            if v in self.alias or j < 0 or v in kept or users.get(v) != {k} or v.shape != kernel.shape:
+                continue
+            maker = self.kernels[j]
+            if maker.kind != "map" or "copy" in maker.extra:
+                continue
+            chain = self._exclusive(maker, v, users, kept, k)
+            if chain is None:
+                continue
+            maker.equations = [e for e in maker.equations if e not in chain]
+            kernel.equations = [*chain, *kernel.equations]
+            for e in chain:
+                self.home[e.output] = k
+                for r in e.vars:
+                    users.setdefault(self._root(r), set()).add(k)
+
+    def _exclusive(
+        self, maker: Kernel, v: Var, users: dict[Var, set[int]], kept: set[Var], k: int
+    ) -> list[Equation] | None:
+        """Return the equations of ``maker`` that only serve ``v``, or None if one of them reads what stays inside."""
+        by_output = {e.output: e for e in maker.equations}
+        inside: dict[Var, int] = {}
+        for e in maker.equations:
+            for r in set(e.vars):
+                inside[r] = inside.get(r, 0) + 1
+        if inside.get(v):
+            return None
+        chain = [by_output[v]]
+        for e in chain:
+            for r in set(e.vars):
+                if r in by_output:
+                    if inside[r] == 1 and r not in users and r not in kept:
+                        chain.append(by_output[r])
+                    elif not (users.get(r) or r in kept):
+                        return None  # it would have to be stored only for us
+        return [e for e in maker.equations if e in chain]
+
+    def _root(self, v: Var) -> Var:
+        while v in self.alias:
+            v = self.alias[v].vars[0]
+        return v
+
+    # -- what lies in memory -----------------------------------------------------------------------------------------
+    def _settle(self) -> None:
+        self.kernels = [k for k in self.kernels if k.equations or "copy" in k.extra]
+        made = {v: k for k in self.kernels for v in k.made}
+        needed: dict[Var, None] = {}
+        for kernel in self.kernels:
+            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
+                needed[self._root(v)] = None
+        for v in self.program.outputs:
+            needed[self._root(v)] = None
+        for v in needed:
+            if v in made and v not in self.views:
+                private = made[v].kind == "map" and v.shape == ()
+                self.views[v] = whole(self._new("private" if private else "work", v), v.shape)
+                made[v].stores.append(v)
+            elif v in self.literals:
+                array = np.full(v.shape, self.literals[v], dtype=v.dtype)
+                self.views[v] = whole(self._new("constant", v, array), v.shape)
+        for v in list(self.alias):
+            self.view(v)
+        for kernel in self.kernels:
+            self._set_rows(kernel)
+
+    def view(self, v: Var) -> View:
+        """Return where a value lies (a view of a view resolved)."""
+        if v in self.views:
+            return self.views[v]
+        e = self.alias.get(v)
+        if e is None:
+            raise Unsupported(f"{v!r}, which lies nowhere")
+        source = self.view(e.vars[0])
+        if e.op == "reshape":
+            found = source.reshape(e.output.shape)
+        elif e.op == "transpose":
+            found = source.transpose(e.param("axes"))
+        elif e.op == "broadcast_to":
+            found = source.broadcast(e.output.shape)
+        elif e.op == "slice":
+            found = source.slice(e.param("key"))
+        elif e.op == "flip":
+            found = source.flip(e.param("axis"))
+        else:
+            found = source
+        if found is None:
+            found = self._copied(v, e, source)
+        self.views[v] = found
+        return found
+
+    def _copied(self, v: Var, e: Equation, source: View) -> View:
+        """A reshape that needs a copy: a kernel that writes the elements in order."""
+        storage = self._new("work", v)
+        kernel = Kernel("map", e.vars[0].shape)
+        kernel.extra["copy"] = (e.vars[0], whole(storage, e.vars[0].shape), storage)
+        kernel.extra["reads"] = [e.vars[0]]
+        root = self._root(e.vars[0])
+        at = next((i + 1 for i, k in enumerate(self.kernels) if root in k.made), 0)
+        self.kernels.insert(at, kernel)
+        return whole(storage, v.shape)
+
+    def _set_rows(self, kernel: Kernel) -> None:
+        split = split_of(kernel)
+        kernel.rows = split[0]
+        for v in kernel.stores:
+            self.views[v].storage.split = split if split[0] > 0 else None
+        if "copy" in kernel.extra:
+            _, target, storage = kernel.extra["copy"]
+            storage.split = split if target.contiguous and target.shape == kernel.shape and split[0] > 0 else None
+            if storage.split is None:
+                kernel.rows = 0
+
+
+def reduced_axes(e: Equation) -> tuple[int, ...]:
+    """Return the axes a reduction runs over, sorted."""
+    axis, ndim = e.param("axis"), e.vars[0].ndim
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+
+
+def split_of(kernel: Kernel) -> tuple[int, int]:
+    """Return (rows, elements a row of what it writes); rows -1 where every thread does it for itself, 0 where one does."""
+    if kernel.kind == "map":
+        if kernel.shape == ():
+            return -1, 1
+        sizes = [s for s in kernel.shape if s != 1]
+    elif kernel.kind == "reduce":
+        sizes = [s for i, s in enumerate(kernel.shape) if i not in kernel.axes and s != 1]
+    elif kernel.kind == "product":
+        sizes = list(kernel.shape[-2:]) if len(kernel.shape) == 2 else []
+        if sizes and sizes[0] == 1:
+            sizes = []
+    elif kernel.kind == "mask":
+        sizes = [s for s in kernel.shape if s != 1]
+    else:
+        sizes = []
+    if not sizes:
+        return 0, 1
+    return sizes[0], math.prod(sizes[1:])

@@ -1,0 +1,231 @@
+"""Matrix products as machine code of this very shape: register tiles over packed columns.
+
+C = A B with sizes and strides known: a tile of ``rows`` x ``vectors`` of C stays in registers while k runs; each step
+loads the vectors of B and multiplies them by single elements of A. B must have unit stride along its columns; otherwise
+``write_pack`` first lays it out as [group][k][lane], a group being as many columns as a vector has lanes.
+OpenBLAS as NumPy brings it runs at half this rate where it does not know the processor (measured: docs/benchmarks.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gyaku.compiler.ir import Function, Value, memory_type, register_type
+
+
+@dataclass(frozen=True)
+class Product:
+    """C (m, n) = A B over k; strides in elements. ``vectors`` apart lie ``group`` elements in B."""
+
+    m: int
+    n: int
+    k: int
+    a_row: int
+    a_col: int
+    b_row: int
+    group: int
+    c_row: int
+    dtype: str
+    packed: bool  # B's last group is padded with zeros
+    bias: bool  # start from a row vector instead of zeros
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions."""
+        return 2 * self.m * self.n * self.k
+
+
+def most_rows(vectors: int, registers: int) -> int:
+    """Return the height of a tile ``vectors`` wide that still fits into the registers."""
+    return max(1, (registers - vectors - 1) // vectors)
+
+
+def tiling(m: int, vectors: int, k: int, registers: int) -> tuple[int, float]:
+    """Return (tile width in vectors, estimated cycles) for m rows and so many vectors of columns."""
+    found = (1, float("inf"))
+    for width in (1, 2, 3, 4):
+        cycles = 0.0
+        for w, count in ((width, vectors // width), (vectors % width, 1 if vectors % width else 0)):
+            if count:
+                tiles = -(-m // most_rows(w, registers))
+                rows = m / tiles
+                cycles += count * tiles * (k * max(rows * w / 2, (rows + w) / 2, 4.0) + rows * w + 12)
+        if cycles < found[1] * 0.98:
+            found = (width, cycles)
+    return found
+
+
+def write_product(p: Product, lanes: int, registers: int) -> tuple[str, list[Function]]:
+    """Return the name and the functions of a product: ``name(A, B, C, bias)``."""
+    vectors = -(-p.n // lanes)
+    width, _ = tiling(p.m, vectors, p.k, registers)
+    name = f"product_{p.m}_{p.n}_{p.k}_{p.a_row}_{p.a_col}_{p.b_row}_{p.group}_{p.c_row}_{p.dtype}_{int(p.packed)}{int(p.bias)}"
+    outer = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C, ptr noalias %bias")
+    tiles: dict[str, Function] = {}
+    start = 0
+    while start < vectors:
+        w = min(width, vectors - start)
+        tail = p.n - (vectors - 1) * lanes if start + w == vectors and p.n % lanes else 0
+        _write_panel(outer, tiles, p, start, w, tail, lanes, registers)
+        start += w
+    outer.do("ret void")
+    return name, [*tiles.values(), outer]
+
+
+def _write_panel(
+    outer: Function, tiles: dict[str, Function], p: Product, start: int, w: int, tail: int, lanes: int, registers: int
+) -> None:
+    """Write the calls for one panel of columns: all rows in tiles of nearly equal height."""
+    count = -(-p.m // most_rows(w, registers))
+    low, more = divmod(p.m, count)
+    b = outer.address("%B", start * p.group, p.dtype)
+    bias = outer.address("%bias", start * lanes, p.dtype) if p.bias else "%bias"
+    row = 0
+    for rows, times in ((low + 1, more), (low, count - more)):
+        if not times or not rows:
+            continue
+        tile = _tile(tiles, p, rows, w, tail, lanes)
+        with outer.loop(row, row + rows * times, rows) as i:
+            a = outer.address("%A", outer.mul(i, p.a_row), p.dtype)
+            c = outer.address("%C", outer.add(outer.mul(i, p.c_row), start * lanes), p.dtype)
+            outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c}, ptr {bias})")
+        row += rows * times
+
+
+def _tile(tiles: dict[str, Function], p: Product, rows: int, w: int, tail: int, lanes: int) -> str:
+    name = f"tile_{rows}x{w}_{tail}_{p.k}_{p.a_row}_{p.a_col}_{p.b_row}_{p.group}_{p.c_row}_{p.dtype}_{int(p.packed)}{int(p.bias)}"
+    if name not in tiles:
+        tiles[name] = _write_tile(name, p, rows, w, tail, lanes)
+    return name
+
+
+def _write_tile(name: str, p: Product, rows: int, w: int, tail: int, lanes: int) -> Function:
+    f = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C, ptr noalias %bias", lanes)
+    kind = f.type(p.dtype)
+    sums = [[f.slot(kind) for _ in range(w)] for _ in range(rows)]
+    last = f.first(tail) if tail else None
+    masks = [last if v == w - 1 else None for v in range(w)]
+    for v in range(w):
+        first = f.load("%bias", v * lanes, p.dtype, masks[v]).name if p.bias else "zeroinitializer"
+        for r in range(rows):
+            f.do(f"store {kind} {first}, ptr {sums[r][v]}")
+    unroll = 4 if rows * w <= 16 else 2
+    whole = p.k - p.k % unroll
+    if whole:
+        with f.loop(0, whole, unroll) as k:
+            for u in range(unroll):
+                _write_step(f, p, sums, masks, f.add(k, u))
+    for u in range(whole, p.k):
+        _write_step(f, p, sums, masks, u)
+    for r in range(rows):
+        for v in range(w):
+            y = Value(f.op(f"load {kind}, ptr {sums[r][v]}"), p.dtype)
+            f.store(y, "%C", r * p.c_row + v * lanes, masks[v])
+    f.do("ret void")
+    return f
+
+
+def _write_step(f: Function, p: Product, sums: list[list[str]], masks: list[str | None], k: Any) -> None:
+    """Write one k: vectors of B times elements of A, added to the tile."""
+    kind, row = f.type(p.dtype), f.mul(k, p.b_row)
+    bs = [
+        f.load("%B", f.add(row, v * p.group), p.dtype, None if p.packed else mask) for v, mask in enumerate(masks)
+    ]
+    column = f.mul(k, p.a_col)
+    for r, line in enumerate(sums):
+        a = f.splat(f.load_one("%A", f.add(column, r * p.a_row), p.dtype), p.dtype)
+        for b, cell in zip(bs, line, strict=True):
+            before = Value(f.op(f"load {kind}, ptr {cell}"), p.dtype)
+            after = f.intrinsic("fmuladd", a, b, before)
+            f.do(f"store {kind} {after.name}, ptr {cell}")
+
+
+def packed_size(n: int, k: int, lanes: int) -> int:
+    """Return the elements of a packed B."""
+    return -(-n // lanes) * k * lanes
+
+
+def write_pack(name: str, n: int, k: int, row: int, column: int, dtype: Any, lanes: int) -> Function:
+    """Return ``name(B, out, lo, hi)``: groups lo..hi of columns laid out as [group][k][lane].
+
+    Element (k, j) of B lies at k row + j column; with row 1 (a transposed matrix) blocks are turned in registers.
+    """
+    f = Function(name, "ptr noalias %B, ptr noalias %out, i64 %lo, i64 %hi", lanes)
+    groups = -(-n // lanes)
+    with f.loop("%lo", "%hi") as g:
+        if n % lanes and groups > 1:
+            full, part, done = f.fresh("full"), f.fresh("part"), f.fresh("packed")
+            f.do(f"br i1 {f.op(f'icmp slt i64 {g}, {groups - 1}')}, label %{full}, label %{part}")
+            for label, columns in ((full, lanes), (part, n % lanes)):
+                f.label(label)
+                _write_group(f, g, columns, k, row, column, dtype)
+                f.do(f"br label %{done}")
+            f.label(done)
+        else:
+            _write_group(f, g, n % lanes or lanes, k, row, column, dtype)
+    f.do("ret void")
+    return f
+
+
+def _write_group(f: Function, g: str, columns: int, k: int, row: int, column: int, dtype: Any) -> None:
+    """Write the packing of one group of ``columns`` columns."""
+    lanes = f.lanes
+    source = f.address("%B", f.mul(f.mul(g, lanes), column), dtype)
+    target = f.address("%out", f.mul(g, k * lanes), dtype)
+    if row != 1 or lanes == 1:
+        with f.loop(0, k) as i:
+            if column == 1:
+                x = f.load(source, f.mul(i, row), dtype, f.first(columns) if columns < lanes else None)
+            else:
+                x = _collected(f, source, f.mul(i, row), column, columns, dtype)
+            f.store(x, target, f.mul(i, lanes))
+        return
+    whole = k - k % lanes
+    if whole:
+        with f.loop(0, whole, lanes) as i:
+            _write_turn(f, source, target, i, columns, column, lanes, dtype)
+    if k % lanes:
+        _write_turn(f, source, target, whole, columns, column, k % lanes, dtype)
+
+
+def _collected(f: Function, base: str, start: Any, column: int, columns: int, dtype: Any) -> Value:
+    kind, one = f.type(dtype), register_type(dtype)
+    out = "zeroinitializer"
+    for j in range(columns):
+        x = f.load_one(base, f.add(start, j * column), dtype)
+        out = f.op(f"insertelement {kind} {out}, {one} {x}, i64 {j}")
+    return Value(out, dtype)
+
+
+def _write_turn(f: Function, source: str, target: str, i: Any, columns: int, column: int, depth: int, dtype: Any) -> None:
+    """Write the transposition of a block: ``columns`` rows of ``depth`` neighbours become ``depth`` vectors."""
+    lanes, kind = f.lanes, f.type(dtype)
+    mask = f.first(depth) if depth < lanes else None
+    x = [
+        f.load(source, f.add(i, j * column), dtype, mask).name if j < columns else "zeroinitializer" for j in range(lanes)
+    ]
+    step = 1
+    while step < lanes:
+        for a in range(lanes):
+            if not a & step:
+                b = a + step
+                upper = [lanes + j - step if j & step else j for j in range(lanes)]
+                lower = [lanes + j if j & step else j + step for j in range(lanes)]
+                x[a], x[b] = (
+                    f.op(f"shufflevector {kind} {x[a]}, {kind} {x[b]}, <{lanes} x i32> <{', '.join(f'i32 {m}' for m in which)}>")
+                    for which in (upper, lower)
+                )
+        step *= 2
+    for j in range(depth):
+        f.store(Value(x[j], dtype), target, f.mul(f.add(i, j), lanes))
+
+
+def lanes_of(dtype: Any, vector_bytes: int) -> int:
+    """Return how many numbers of a type fill a vector."""
+    return vector_bytes // np.dtype(dtype).itemsize
+
+
+__all__ = ["Product", "lanes_of", "memory_type", "packed_size", "tiling", "write_pack", "write_product"]

@@ -1,0 +1,91 @@
+"""LLVM through llvmlite: assembly text to machine code, kept in a private folder between processes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from gyaku.base.errors import require
+
+
+def binding() -> Any:
+    """Return llvmlite's binding, or raise ``MissingPackageError`` with the line that installs it."""
+    require("llvmlite", where="compile", extra="compile")
+    import llvmlite.binding as llvm
+
+    return llvm
+
+
+def target() -> Any:
+    """Return a new target machine of this processor (an engine takes the one it is given with it)."""
+    llvm = binding()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
+    )
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """Return the width of this processor's vectors in bytes: 64, 32 or 16."""
+    features = binding().get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+@functools.cache
+def vector_registers() -> int:
+    """Return how many vector registers there are."""
+    features = binding().get_host_cpu_features()
+    return 32 if features.get("avx512f") or not features.get("sse2") else 16
+
+
+def attributes() -> str:
+    """Return the attributes of every function."""
+    bits = vector_bytes() * 8
+    return f'attributes #0 = {{ nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}'
+
+
+def object_code(text: str) -> bytes:
+    """Return the machine code of a module's assembly text."""
+    llvm, machine = binding(), target()
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = llvm.get_default_triple(), str(machine.target_data)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False  # the text is vectors already
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+class Library:
+    """Machine code in memory; ``address(name)`` finds its functions."""
+
+    def __init__(self, code: bytes) -> None:
+        llvm = binding()
+        empty = llvm.parse_assembly("")
+        empty.triple = llvm.get_default_triple()
+        self.engine = llvm.create_mcjit_compiler(empty, target())
+        self.engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self.engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Return where a function begins."""
+        return int(self.engine.get_function_address(name))
+
+
+def is_x86() -> bool:
+    """Whether this processor is of the x86 family."""
+    return str(binding().get_default_triple()).split("-")[0] in ("x86_64", "i386", "i686", "amd64")
+
+
+def library_of(text: str, key: str) -> Library:
+    """Return the machine code of a module, from memory, from the cache on disk, or made now."""
+    if key not in _loaded:
+        _loaded[key] = Library(object_code(text))
+    return _loaded[key]
+
+
+_loaded: dict[str, Library] = {}

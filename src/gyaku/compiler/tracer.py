@@ -1,0 +1,561 @@
+"""Tracers: arrays and numbers without values. What is done to them is written down as equations.
+
+A ``Tracer`` is a name for memory: operations read the value that it stands for now, in-place writes let it stand for
+another one, and a view of it follows. So eager code that writes in place (running averages, gradients added up, an
+update under ``no_grad``) is read as it is. A ``Scalar`` is a Python number that may differ from run to run.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from gyaku.backend.namespace import VOCABULARY, register_namespace
+from gyaku.backend.tracing import Weak, tracing
+from gyaku.base.errors import TraceError
+from gyaku.compiler.primitives import UFUNCS
+from gyaku.compiler.program import Var
+from gyaku.core.op import context_of_call
+
+_WHERE = "choose with gyaku.where(condition, a, b), or return the value and look at it outside"
+
+
+def refused(what: str, hint: str = _WHERE) -> TraceError:
+    """Return the error for what a traced value cannot do; it names the user's line."""
+    return TraceError("compiled step", "what only the shapes decide", what, hint=hint, context=context_of_call())
+
+
+class _Operators:
+    """Python's operators, written down."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # a NumPy array on the left leaves the operation to us
+    __array_priority__ = 2000
+
+    def __float__(self) -> float:
+        raise refused("float() of a traced value")
+
+    def __int__(self) -> int:
+        raise refused("int() of a traced value")
+
+    __index__ = __int__
+
+    def __iter__(self) -> Any:
+        raise refused("a loop over a traced value", "index it: x[i] for i in range(len(x))")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise refused("a traced value turned into a NumPy array", "keep to tensors inside, or return it")
+
+    def __format__(self, spec: str) -> str:
+        raise refused("a traced value turned into text", "return it and print it outside")
+
+    def __bool__(self) -> bool:
+        raise refused("`if` (or `while`, `and`, `not`, `bool()`) on a traced value")
+
+    def __neg__(self) -> Any:
+        return emit("negative", self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return emit("absolute", self)
+
+    def __invert__(self) -> Any:
+        return emit("invert", self)
+
+    __hash__ = object.__hash__
+
+
+_PAIRS = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "pow": "power",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+}
+_COMPARISONS = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
+
+
+def _operator(name: str, swapped: bool = False) -> Any:
+    def method(self: Any, other: Any) -> Any:
+        if not _is_operand(other):
+            return NotImplemented
+        return emit(name, other, self) if swapped else emit(name, self, other)
+
+    return method
+
+
+def _is_operand(value: Any) -> bool:
+    return isinstance(value, (bool, int, float, np.ndarray, np.generic, Tracer, Scalar))
+
+
+for _short, _full in _PAIRS.items():
+    setattr(_Operators, f"__{_short}__", _operator(_full))
+    setattr(_Operators, f"__r{_short}__", _operator(_full, swapped=True))
+for _short, _full in _COMPARISONS.items():
+    setattr(_Operators, f"__{_short}__", _operator(_full))
+
+
+class Scalar(_Operators, Weak):
+    """A number of the program, to Python rules a float; ``value`` is what it is now, where that is known."""
+
+    __slots__ = ("recorder", "_var", "value")
+
+    def __init__(self, recorder: Any, var: Var, value: Any = None) -> None:
+        self.recorder, self._var, self.value = recorder, var, value
+
+    @property
+    def var(self) -> Var:
+        """The value in the program."""
+        return self._var
+
+    def __bool__(self) -> bool:
+        """Whether the number is not 0: known for an input, for whose other answer there is another program."""
+        if self.value is None:
+            raise refused("`if` (or `while`, `and`, `not`, `bool()`) on a traced number")
+        return bool(self.value)
+
+    def choose(self, yes: Any, no: Any) -> Any:
+        """Return ``yes`` where this number is true, else ``no``."""
+        return emit("where", self, yes, no)
+
+    def item(self) -> Scalar:
+        """Return the number."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"<number of the program, {self._var.type}>"
+
+
+class Tracer(_Operators):
+    """An array of the program. ``view`` is (base, primitive, parameters) when it shows memory of another one."""
+
+    __slots__ = ("recorder", "_var", "view", "source", "__weakref__")
+    flags = SimpleNamespace(writeable=True, c_contiguous=True)
+
+    def __init__(self, recorder: Any, var: Var, view: Any = None) -> None:
+        self.recorder, self._var, self.view = recorder, var, view
+        self.source = view[0].var if view else None
+
+    @property
+    def var(self) -> Var:
+        """The value this memory holds now; a view looks again when its base was written to."""
+        if self.view is not None:
+            base, op, params = self.view
+            now = base.var
+            if now is not self.source:
+                self.source, self._var = now, self.recorder.add(op, (now,), params)[0]
+        return self._var
+
+    # -- what it is -----------------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the dimensions."""
+        return self._var.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self._var.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the numbers."""
+        return self._var.dtype
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._var.size
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return int(self._var.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self._var.nbytes
+
+    @property
+    def T(self) -> Tracer:
+        """The dimensions in reverse order."""
+        return view_of(self, "transpose", {"axes": tuple(range(self.ndim))[::-1]})
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<array of the program, {self._var.type}>"
+
+    # -- reading --------------------------------------------------------------------------------------------------
+    def __getitem__(self, key: Any) -> Tracer:
+        pattern, arrays = split_key(key)
+        if not arrays:
+            return view_of(self, "slice", {"key": pattern})
+        return gathered(self, pattern, arrays)
+
+    def item(self) -> Scalar:
+        """Return the one element as a number of the program."""
+        return emit("item", namespace.reshape(self, ()))  # type: ignore[no-any-return]
+
+    def copy(self) -> Tracer:
+        """Return a copy, which later writes do not reach."""
+        return emit("copy", self)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any, copy: bool = True) -> Tracer:
+        """Return the numbers as another type."""
+        return self if not copy and np.dtype(dtype) == self.dtype else namespace.astype(self, dtype)
+
+    def reshape(self, *shape: Any) -> Tracer:
+        """Return the elements in another shape."""
+        return namespace.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tracer:
+        """Return the sum along ``axis``."""
+        return namespace.sum(self, axis, keepdims)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise refused(f"the numbers of a traced value (.{name})")
+
+    # -- writing --------------------------------------------------------------------------------------------------
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.view is not None:
+            raise refused("a write into a view", "write to the whole tensor, or build a new one with gyaku.where")
+        if not (key is Ellipsis or key == slice(None) or key == () or key == (Ellipsis,)):
+            raise refused("a write to a part of a traced tensor", "build a new one: gyaku.where, gyaku.cat")
+        self.hold(value)
+
+    def hold(self, value: Any) -> Tracer:
+        """Let this memory hold another value (broadcast, converted to its type), as NumPy writes it."""
+        if isinstance(value, (bool, int, float, Scalar)):
+            new = namespace.full(self.shape, value, self.dtype)
+        else:
+            new = value if isinstance(value, Tracer) else Tracer(self.recorder, self.recorder.operand(value))
+        if new.dtype != self.dtype:
+            new = namespace.astype(new, self.dtype)
+        if new.shape != self.shape:
+            new = namespace.broadcast_to(new, self.shape)
+        self._var = new.var
+        return self
+
+    def within(self, low: int, high: int, where: str) -> None:
+        """Require whole numbers in ``low .. high - 1``: a run with another one is left to eager code."""
+        known = self.recorder.ranges.get(self.var)
+        if known is None or known[0] < low or known[1] > high:
+            (self._var,) = self.recorder.add("require_range", (self.var,), {"low": low, "high": high, "what": where})
+            self.recorder.ranges[self._var] = (low, high)
+
+    def labels(self, where: str, classes: int, ignore: int | None) -> int | None:
+        """Require class numbers; return ``ignore`` if such a label may be present (asked of the example at hand)."""
+        if ignore is None or not self.recorder.may_ignore(self, ignore):
+            self.within(0, classes, where)
+            return None
+        return ignore
+
+
+def _in_place(name: str) -> Any:
+    def method(self: Tracer, other: Any) -> Tracer:
+        return self.hold(emit(name, self, other))
+
+    return method
+
+
+for _short, _full in _PAIRS.items():
+    if _short != "matmul":
+        setattr(Tracer, f"__i{_short}__", _in_place(_full))
+
+
+# -- writing equations down -----------------------------------------------------------------------------------------
+def emit(op: str, *inputs: Any, **params: Any) -> Any:
+    """Write one equation down and return its value."""
+    recorder = tracing.recorder
+    if recorder is None:
+        raise refused("a traced value outside its compiled function", "return it from the function")
+    made = recorder.add(op, tuple([recorder.operand(v) for v in inputs]), params)
+    values = [Scalar(recorder, v) if v.weak else Tracer(recorder, v) for v in made]
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def view_of(x: Any, op: str, params: dict[str, Any]) -> Tracer:
+    """Return a view: the value of a shape primitive that looks again when ``x`` is written to."""
+    if not isinstance(x, Tracer):
+        return emit(op, x, **params)  # type: ignore[no-any-return]
+    (var,) = x.recorder.add(op, (x.var,), params)
+    return Tracer(x.recorder, var, (x, op, params))
+
+
+def split_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return (pattern, index arrays) of a key; in the pattern ``"array"`` stands for the next array."""
+    parts = key if isinstance(key, tuple) else (key,)
+    arrays = [p for p in parts if isinstance(p, (Tracer, np.ndarray, list))]
+    return tuple(["array" if isinstance(p, (Tracer, np.ndarray, list)) else p for p in parts]), arrays
+
+
+def gathered(x: Any, pattern: tuple[Any, ...], arrays: list[Any]) -> Tracer:
+    """Return ``x[key]`` with index arrays, each of which must point inside."""
+    _check_key(x.shape, pattern, arrays)
+    return emit("gather", x, *arrays, pattern=pattern)  # type: ignore[no-any-return]
+
+
+def _check_key(shape: tuple[int, ...], pattern: tuple[Any, ...], arrays: list[Any]) -> None:
+    """Require that index arrays point inside; masks are refused, for their result has no fixed shape."""
+    given, axis = iter(arrays), 0
+    rest = len(shape) - sum(p is not None and p is not Ellipsis for p in pattern)
+    for part in pattern:
+        if part == "array":
+            index = next(given)
+            if getattr(index, "dtype", None) == np.bool_:
+                raise refused("a mask as an index (the shape would depend on values)", "use gyaku.where")
+            if isinstance(index, Tracer):
+                index.within(-shape[axis], shape[axis], "index")
+        axis += rest if part is Ellipsis else part is not None
+
+
+# -- the vocabulary ---------------------------------------------------------------------------------------------------
+class TracerNamespace:
+    """Each name of the vocabulary as equations; what NumPy has twice becomes one primitive."""
+
+    name = "tracer"
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in VOCABULARY:
+            raise AttributeError(f"{name!r} is not in the vocabulary of formulas (gyaku.backend.namespace)")
+        raise refused(f"{name}, which a program does not know")
+
+    # shapes
+    def reshape(self, x: Any, shape: Any) -> Tracer:
+        """Return the elements in another shape; one size may be -1."""
+        wanted = (shape,) if isinstance(shape, int) else tuple([int(s) for s in shape])
+        return view_of(x, "reshape", {"shape": _filled(x, wanted)})
+
+    def transpose(self, x: Any, axes: Any = None) -> Tracer:
+        """Return the dimensions in another order."""
+        order = range(x.ndim)[::-1] if axes is None else [a % x.ndim for a in axes]
+        return view_of(x, "transpose", {"axes": tuple(order)})
+
+    def swapaxes(self, x: Any, a: int, b: int) -> Tracer:
+        """Return two dimensions exchanged."""
+        order = list(range(x.ndim))
+        order[a], order[b] = order[b], order[a]
+        return self.transpose(x, order)
+
+    def moveaxis(self, x: Any, source: Any, destination: Any) -> Tracer:
+        """Return dimensions moved."""
+        mark = np.moveaxis(np.empty(tuple(range(x.ndim)), np.int8), source, destination)
+        return self.transpose(x, mark.shape)
+
+    def expand_dims(self, x: Any, axis: Any) -> Tracer:
+        """Return dimensions of size 1 put in."""
+        return self.reshape(x, np.expand_dims(_ghost(x), axis).shape)
+
+    def squeeze(self, x: Any, axis: Any = None) -> Tracer:
+        """Return dimensions of size 1 taken out."""
+        return self.reshape(x, np.squeeze(_ghost(x), axis).shape)
+
+    def broadcast_to(self, x: Any, shape: Any) -> Tracer:
+        """Return the value repeated to a shape."""
+        return view_of(x, "broadcast_to", {"shape": tuple(shape)})
+
+    def concatenate(self, arrays: Any, axis: int = 0) -> Tracer:
+        """Return arrays one after the other."""
+        arrays = list(arrays)
+        return emit("concatenate", *arrays, axis=axis % arrays[0].ndim)  # type: ignore[no-any-return]
+
+    def stack(self, arrays: Any, axis: int = 0) -> Tracer:
+        """Return arrays along a new dimension."""
+        arrays = list(arrays)
+        axis %= arrays[0].ndim + 1
+        return self.concatenate([self.expand_dims(a, axis) for a in arrays], axis)
+
+    def flip(self, x: Any, axis: Any = None) -> Tracer:
+        """Return the order along ``axis`` reversed."""
+        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        return emit("flip", x, axis=tuple([a % x.ndim for a in axes]))  # type: ignore[no-any-return]
+
+    # made from nothing
+    def full(self, shape: Any, value: Any, dtype: Any = None) -> Tracer:
+        """Return an array of one number."""
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if isinstance(value, (Tracer, Scalar, np.ndarray)):
+            kind = np.dtype(dtype) if dtype is not None else getattr(value, "dtype", np.dtype(np.float64))
+            return self.broadcast_to(self.astype(value, kind), shape)
+        kind = np.asarray(value).dtype if dtype is None else np.dtype(dtype)
+        return emit("full", shape=shape, value=kind.type(value).item(), dtype=kind)  # type: ignore[no-any-return]
+
+    def zeros(self, shape: Any, dtype: Any = np.float64) -> Tracer:
+        """Return zeros."""
+        return self.full(shape, 0, dtype)
+
+    empty = zeros
+
+    def ones(self, shape: Any, dtype: Any = np.float64) -> Tracer:
+        """Return ones."""
+        return self.full(shape, 1, dtype)
+
+    def zeros_like(self, x: Any, dtype: Any = None) -> Tracer:
+        """Return zeros of the shape of ``x``."""
+        return self.full(x.shape, 0, dtype or x.dtype)
+
+    def ones_like(self, x: Any, dtype: Any = None) -> Tracer:
+        """Return ones of the shape of ``x``."""
+        return self.full(x.shape, 1, dtype or x.dtype)
+
+    def full_like(self, x: Any, value: Any, dtype: Any = None) -> Tracer:
+        """Return one number in the shape of ``x``."""
+        return self.full(x.shape, value, dtype or x.dtype)
+
+    def arange(self, *limits: int, dtype: Any = None) -> Any:
+        """Return whole numbers in order."""
+        start, stop, step = (0, *limits, 1) if len(limits) == 1 else (*limits, 1)[:3]
+        if not all(isinstance(v, (int, np.integer)) for v in (start, stop, step)):
+            return np.arange(*limits, dtype=dtype)
+        kind = np.dtype(np.int64 if dtype is None else dtype)
+        made = emit("arange", start=int(start), stop=int(stop), step=int(step), dtype=kind)
+        if len(made) and step > 0:
+            made.recorder.ranges[made.var] = (int(start), int(stop))
+        return made
+
+    def eye(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the identity matrix (a constant)."""
+        return np.eye(*args, **kwargs)
+
+    def linspace(self, *args: Any, **kwargs: Any) -> Any:
+        """Return numbers at equal distances (a constant)."""
+        return np.linspace(*args, **kwargs)
+
+    # types and copies
+    def astype(self, x: Any, dtype: Any) -> Tracer:
+        """Return the numbers as another type."""
+        return emit("cast", x, dtype=np.dtype(dtype))  # type: ignore[no-any-return]
+
+    def copy(self, x: Any) -> Tracer:
+        """Return a copy, which later writes do not reach."""
+        return emit("copy", x)  # type: ignore[no-any-return]
+
+    def contiguous(self, x: Any) -> Tracer:
+        """Return a copy in C order."""
+        return emit("contiguous", x)  # type: ignore[no-any-return]
+
+    # indices
+    def take(self, x: Any, index: Any, axis: int) -> Tracer:
+        """Return the slices of ``x`` that ``index`` names along ``axis``."""
+        return x[(*[slice(None)] * (axis % x.ndim), index)]  # type: ignore[no-any-return]
+
+    def take_along_axis(self, x: Any, index: Any, axis: int) -> Tracer:
+        """Return one chosen element for each element of ``index``."""
+        axis %= x.ndim
+        if isinstance(index, Tracer):
+            index.within(-x.shape[axis], x.shape[axis], "index")
+        return emit("take_along_axis", x, index, axis=axis)  # type: ignore[no-any-return]
+
+    def scatter_add(self, shape: Any, index: Any, values: Any, axis: int) -> Tracer:
+        """Return zeros with ``values`` added where ``index`` says along ``axis``."""
+        axis %= len(shape)
+        if isinstance(index, Tracer):
+            index.within(-shape[axis], shape[axis], "index")
+        return emit("scatter_add", index, values, shape=tuple(shape), axis=axis)  # type: ignore[no-any-return]
+
+    def index_add(self, shape: Any, key: Any, values: Any) -> Tracer:
+        """Return zeros with ``values`` added at a key."""
+        pattern, arrays = split_key(key)
+        _check_key(tuple(shape), pattern, arrays)
+        return emit("index_add", values, *arrays, shape=tuple(shape), pattern=pattern)  # type: ignore[no-any-return]
+
+    # products and what NumPy evaluates whole
+    def einsum(self, subscripts: str, *arrays: Any) -> Tracer:
+        """Return sums of products in Einstein's notation."""
+        return emit("einsum", *arrays, subscripts=subscripts)  # type: ignore[no-any-return]
+
+    def tensordot(self, a: Any, b: Any, axes: Any = 2) -> Tracer:
+        """Return the sum of products over ``axes``."""
+        return emit("tensordot", a, b, axes=axes)  # type: ignore[no-any-return]
+
+    def outer(self, a: Any, b: Any) -> Tracer:
+        """Return all products of two vectors."""
+        return emit("outer", a, b)  # type: ignore[no-any-return]
+
+
+def _ghost(x: Any) -> Any:
+    """Return an array of the shape of ``x`` that takes no memory."""
+    return np.broadcast_to(np.empty((), np.int8), x.shape)
+
+
+def _filled(x: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return ``shape`` with its -1 worked out; refuses one that does not fit, as NumPy does."""
+    known = 1
+    for s in shape:
+        known *= 1 if s == -1 else s
+    if -1 in shape and known and x.size % known == 0:
+        shape = tuple([x.size // known if s == -1 else s for s in shape])
+    if -1 in shape or int(np.prod(shape, dtype=np.int64)) != x.size:
+        raise ValueError(f"cannot reshape array of size {x.size} into shape {shape}")
+    return shape
+
+
+def _enter(name: str, op: str) -> None:
+    def function(self: TracerNamespace, *inputs: Any) -> Any:
+        return emit(op, *inputs)
+
+    function.__name__, function.__doc__ = name, f"Return NumPy's ``{op}``."
+    setattr(TracerNamespace, name, function)
+
+
+for _name in (*UFUNCS, "where", "erf", "matmul"):
+    _enter(_name, _name)
+_enter("abs", "absolute")
+
+
+def _enter_reduction(name: str) -> None:
+    def function(self: TracerNamespace, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        axes = axis if axis is None else axis % x.ndim if isinstance(axis, int) else tuple([a % x.ndim for a in axis])
+        return emit(name, x, axis=axes, keepdims=bool(keepdims))
+
+    function.__name__, function.__doc__ = name, f"Return NumPy's ``{name}`` along ``axis``."
+    setattr(TracerNamespace, name, function)
+
+
+for _name in ("sum", "prod", "amax", "amin", "any", "all", "argmax", "argmin"):
+    _enter_reduction(_name)
+
+
+def _enter_opaque(name: str, *options: str) -> None:
+    def function(self: TracerNamespace, x: Any, *args: Any, **kwargs: Any) -> Any:
+        return emit(name, x, options=tuple({**dict(zip(options, args, strict=False)), **kwargs}.items()))
+
+    function.__name__, function.__doc__ = name, f"Return NumPy's ``{name}``."
+    setattr(TracerNamespace, name, function)
+
+
+for _name, _options in {
+    "cumsum": ("axis",),
+    "sort": ("axis",),
+    "argsort": ("axis",),
+    "roll": ("shift", "axis"),
+    "tril": ("k",),
+    "triu": ("k",),
+    "tile": ("reps",),
+}.items():
+    _enter_opaque(_name, *_options)
+
+namespace = TracerNamespace()
+register_namespace(Tracer, namespace)
