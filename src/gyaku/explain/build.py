@@ -86,7 +86,7 @@ def _first_gap(graph: Graph) -> tuple[str, str] | None:
 def _seed(result: Vertex, gradient: Any) -> Array:
     """Return what arrives at the result: given, 1 for a scalar, what a recorded backward brought, or None."""
     if gradient is not None:
-        seed = np.array(gradient._array if isinstance(gradient, Tensor) else gradient, dtype=result.dtype)
+        seed = as_numpy(gradient._array if isinstance(gradient, Tensor) else gradient).astype(result.dtype)
         if seed.shape != result.shape:
             raise ShapeError("explain", f"a gradient of shape {result.shape}", str(seed.shape))
         return like(seed, result)

@@ -118,7 +118,7 @@ def carried(arrow: Arrow, gy: Array) -> Array:
         return np.tensordot(gy, arrow.local, axes=len(target))
     if arrow.pull is None:
         raise GraphError("paths", "arrows that know their rule", f"{arrow.source} -> {arrow.target} without")
-    return np.asarray(arrow.pull(gy))
+    return arrow.pull(gy)
 
 
 def _path(output: str, way: _Way) -> Path:

@@ -16,7 +16,7 @@ import numpy as np
 from gyaku.backend.namespace import NAMESPACES
 from gyaku.core.backward import _unbroadcast
 from gyaku.core.mode import _set, state
-from gyaku.explain.read import Graph, Vertex, stale
+from gyaku.explain.read import Graph, Vertex, as_numpy, stale
 
 Array = Any
 
@@ -59,7 +59,7 @@ def _fitted(vertex: Vertex, source: Vertex | None, gx: Array) -> Array:
     if source is None or not source.wanted:
         return None
     if gx is None:
-        return np.zeros(source.shape, dtype=source.dtype)
+        return like(np.zeros(source.shape, dtype=source.dtype), vertex)
     if gx.shape != source.shape:
         gx = _unbroadcast(vertex.record, gx, source.shape)
     return gx if gx.dtype == source.dtype else NAMESPACES[type(gx)].astype(gx, source.dtype)
@@ -68,10 +68,11 @@ def _fitted(vertex: Vertex, source: Vertex | None, gx: Array) -> Array:
 def pull(target: Vertex, region: Sequence[Vertex], source: Vertex, position: int | None, gy: Array) -> Array:
     """Return what arrives at ``source`` from ``gy`` at ``target``: by input ``position`` alone, or (None) through all
     ways inside ``region``, the hidden vertices between them, inputs first."""
+    gy = like(gy, target)
     with quiet():
         if position is not None:
-            return rule(target, gy)[position]
-        return through(target, region, [source], gy)[source]
+            return as_numpy(rule(target, gy)[position])
+        return as_numpy(through(target, region, [source], gy)[source])
 
 
 def through(target: Vertex, region: Sequence[Vertex], sources: Iterable[Vertex], gy: Array) -> dict[Vertex, Array]:
@@ -84,7 +85,7 @@ def through(target: Vertex, region: Sequence[Vertex], sources: Iterable[Vertex],
         for source, gx in zip(vertex.sources, rule(vertex, here)):
             if source is not None and gx is not None:
                 arrived[source] = arrived[source] + gx if source in arrived else gx
-    return {s: arrived[s] if s in arrived else np.zeros(s.shape, dtype=s.dtype) for s in sources}
+    return {s: arrived[s] if s in arrived else like(np.zeros(s.shape, dtype=s.dtype), target) for s in sources}
 
 
 def region_of(target: Vertex, hidden: set[Vertex]) -> list[Vertex]:
@@ -178,7 +179,7 @@ def _row(target: Vertex, region: Sequence[Vertex], sources: Sequence[tuple[Verte
 def like(array: Array, vertex: Vertex) -> Array:
     """Return a NumPy array on the device where the numbers of ``vertex`` lie."""
     found = next((x for x in (vertex.value, *(vertex.saved or ())) if hasattr(x, "dtype")), None)
-    if found is None or not hasattr(found, "get"):
+    if found is None or not hasattr(found, "get") or not isinstance(array, np.ndarray):
         return array
     from gyaku.backend.devices import device_of, move
 
@@ -186,7 +187,7 @@ def like(array: Array, vertex: Vertex) -> Array:
 
 
 def _stacked(target: Vertex, source: Vertex, rows: list[Array]) -> Any:
-    rows = [r.get() if hasattr(r, "get") else r for r in rows]
+    rows = [as_numpy(row) for row in rows]
     if len(rows) == 1 and math.prod(source.shape) == 1:
-        return float(np.asarray(rows[0]).reshape(()))
-    return np.stack([np.asarray(r) for r in rows]).reshape(target.shape + source.shape)
+        return float(rows[0].reshape(()))
+    return np.stack(rows).reshape(target.shape + source.shape)
