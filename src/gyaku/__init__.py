@@ -30,8 +30,8 @@ from gyaku.core.mode import enable_grad, inference_mode, is_grad_enabled, no_gra
 from gyaku.core.op import FUNCTIONS as _FUNCTIONS
 from gyaku.core.tensor import Size, Tensor
 
-_ROOMS = ("autograd", "cuda", "data", "layers", "models", "nn", "optim", "train", "utils")
-_IO = ("load", "save")
+_ROOMS = ("autograd", "compiler", "cuda", "data", "layers", "models", "nn", "optim", "train", "utils")
+_LAZY = {"load": "gyaku.io", "save": "gyaku.io", "compile": "gyaku.compiler"}  # name: the room that has it
 
 # NumPy says "overflow encountered in exp" where PyTorch silently gives inf; only our own modules are quietened.
 warnings.filterwarnings("ignore", r".*encountered in", RuntimeWarning, r"gyaku\.")
@@ -44,8 +44,8 @@ def __getattr__(name: str) -> Any:
     """Load a room when it is first named; any other unknown name says which known one is nearest."""
     if name in _ROOMS:
         return importlib.import_module(f"gyaku.{name}")
-    if name in _IO:
-        return getattr(importlib.import_module("gyaku.io"), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     if name.startswith("__"):  # Python itself asks for these
         raise AttributeError(name)
     raise _UnknownNameError("gyaku", name, __dir__())
@@ -53,4 +53,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     hidden = {"annotations", "importlib", "warnings", "Any"}
-    return sorted({*_ROOMS, *_IO, *(n for n in globals() if not n.startswith("_") and n not in hidden)})
+    return sorted({*_ROOMS, *_LAZY, *(n for n in globals() if not n.startswith("_") and n not in hidden)})

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyaku.backend.tracing import tracing
 from gyaku.base.errors import ArgumentError
 
 Shape = tuple[int, ...]
@@ -67,6 +68,8 @@ class Generator:
     def raw(self, n: int) -> NDArray[np.uint64]:
         """Return ``n`` raw 64-bit words."""
         blocks = -(-n // 4)
+        if tracing.recorder is not None:
+            return tracing.recorder.draw()  # type: ignore[no-any-return]
         if self._bits is None:  # building a Philox costs 13 us, so one is kept and stays at a block's edge
             key = np.array([self.seed, self.stream], dtype=np.uint64)
             self._bits = np.random.Philox(key=key, counter=self.counter)
@@ -87,6 +90,8 @@ class Generator:
         threshold = round(keep * 65536)
         if threshold >= 65536:
             return np.ones(shape, dtype=np.bool_)
+        if tracing.recorder is not None:
+            return tracing.recorder.mask(self, threshold, shape)  # type: ignore[no-any-return]
         lanes = self.raw(-(-n // 4)).view(np.uint16)[:n]
         return (lanes < np.uint16(threshold)).reshape(shape)
 

@@ -63,6 +63,10 @@ class GraphError(GyakuError, RuntimeError):
     """Backward cannot run, or would give a wrong number."""
 
 
+class TraceError(GyakuError, RuntimeError):
+    """A compiled function asks for a value that only a run of its program would know."""
+
+
 class MissingMethodError(GyakuError, NotImplementedError):
     """A subclass leaves out a method that it must write."""
 

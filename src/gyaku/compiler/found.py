@@ -47,6 +47,10 @@ class Counter:
         return float(self.array)
 
 
+class Names(dict[str, Any]):
+    """The globals that a function names; others may come and go."""
+
+
 class Found:
     """The result of a walk from ``roots``."""
 
@@ -67,8 +71,11 @@ class Found:
         self._seen: dict[int, int] = {}
         self._index: dict[int, int] = {}
         self._held: list[Any] = []
+        self._slot_names: dict[int, tuple[str, int]] = {}
         for root in roots:
             self._visit(root, "")
+        for k, (slot, owner) in self._slot_names.items():
+            self.names[k] = f"{slot} of {self.names[owner]}"
         self._before = self._now()
         self._nodes = [t._node for t in self.tensors]
 
@@ -92,9 +99,8 @@ class Found:
             return False
         if not all(map(operator.is_, map(_node_of, self.tensors), self._nodes)):
             return False
-        for c in self.counters:
-            if not all([t._array is c.array for t in c.tensors]):
-                return False
+        if not all(t._array is c.array for c in self.counters for t in c.tensors):
+            return False
         return all(a.tobytes() == digest for a, digest in self._digests)
 
     def forget(self, kept: set[int]) -> None:
@@ -134,7 +140,9 @@ class Found:
                 return functools.partial(visit, self)
         if _is_users(kind):
             return self._object
-        return self._opaque if not hasattr(value, "__dict__") or not kind.__module__.startswith("gyaku") else self._object
+        return (
+            self._opaque if not hasattr(value, "__dict__") or not kind.__module__.startswith("gyaku") else self._object
+        )
 
     def _opaque(self, value: Any, name: str) -> None:
         self.key.append(("is", id(value)))
@@ -220,7 +228,7 @@ class Found:
         names = tuple([n for n in loaded if n in space])
         if names:
             self._globals.append((functools.partial(_several, space), names))
-            self.mutable.append(({n: space[n] for n in names}, space, "global"))
+            self.mutable.append((space, Names({n: space[n] for n in names}), "the globals"))
         for n in names:
             value = space[n]
             self.key.append(n)
@@ -259,9 +267,8 @@ class Found:
                 self._views.append(space.values())
                 for n, value in list(space.items()):
                     value = getattr(value, "__func__", getattr(value, "fget", value))
-                    if n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, (Tensor, types.FunctionType))):
-                        self._visit(value, n)
-                    elif n == "__call__" and isinstance(value, types.FunctionType):
+                    function = isinstance(value, types.FunctionType) and (n[:2] != "__" or n == "__call__")
+                    if function or (n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, Tensor))):
                         self._visit(value, n)
 
     def _object(self, value: Any, name: str) -> None:
@@ -287,9 +294,13 @@ class Found:
         self.key.append(tuple(space))
         for n, v in list(space.items()):
             if n in ("_parameters", "_buffers", "_modules"):
+                self._mutable(v, name)
                 if n == "_modules" and v:
                     self._views.append(v.values())
                 self.key.append(tuple(v))
+            elif isinstance(v, Tensor):
+                self._visit(v, n)
+                self.names[self.tensor(v)] = f"{m.path}.{n}" if m.path else n
             elif n not in _SKIPPED and not (n[0] == "_" and n.endswith("_hooks") and not v):
                 self._visit(v, f"{name}.{n}" if name else n)
 
@@ -325,7 +336,8 @@ class Found:
                     t._array = t._array.astype(a.dtype)
                 if t.shape != p.shape:
                     self.refusal = "the optimizer remembers another shape of a parameter"
-                self._visit(t, f"{slot} of {self.names[self.tensor(p)]}")
+                self._visit(t, slot)
+                self._slot_names[self.tensor(t)] = (slot, self.tensor(p))
             for counter, start in o.counters.items():
                 self._count(o, p, counter, start, counters)
             self._views.append(own.values())

@@ -28,7 +28,8 @@ class Executable:
     def run(self, arrays: list[Any]) -> list[Any]:
         """Run once: ``arrays`` are the inputs in order (a weak number as a float or a 0-d array)."""
         values = {
-            v: float(a) if v.weak and v.dtype.kind == "f" else a for v, a in zip(self.program.inputs, arrays, strict=True)
+            v: float(a) if v.weak and v.dtype.kind == "f" else a
+            for v, a in zip(self.program.inputs, arrays, strict=True)
         }
         self._evaluate(values)
         given = {id(a) for a in arrays}
@@ -49,9 +50,7 @@ class Executable:
                 for v in done:
                     del values[v]
 
-    def run_steps(
-        self, arrays: list[Any], varying: dict[int, Any], gathered: dict[int, Rows], steps: int
-    ) -> list[Any]:
+    def run_steps(self, arrays: list[Any], varying: dict[int, Any], gathered: dict[int, Rows], steps: int) -> list[Any]:
         """Run ``steps`` times; inputs in ``varying`` and ``gathered`` differ; results get a leading axis of steps."""
         stacked: list[list[Any]] = []
         for k in range(steps):

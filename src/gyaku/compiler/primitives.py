@@ -261,10 +261,14 @@ def _mask(p: Params, rng: Any) -> Any:
     return Generator(seed, stream=stream, counter=counter + p["offset"]).mask(p["threshold"] / 65536, p["shape"])
 
 
+class OutOfRange(PositionError):
+    """A number outside what a program was made for. Raised before a run has written anything: eager code takes over."""
+
+
 def _require_range(p: Params, t: Any) -> Any:
     if t.size and not (t.min() >= p["low"] and t.max() < p["high"]):
         bad = t[(t < p["low"]) | (t >= p["high"])].reshape(-1)[0]
-        raise PositionError(p.get("where", "compiled step"), f"whole numbers {p['low']}..{p['high'] - 1}", str(bad))
+        raise OutOfRange(p.get("what", "compiled step"), f"whole numbers {p['low']}..{p['high'] - 1}", str(bad))
     return t
 
 
@@ -284,7 +288,7 @@ def _enter_opaque(name: str) -> None:
     function = getattr(xp, name)
 
     def run(p: Params, *x: Any) -> Any:
-        return function(*(p["before"] if "before" in p else ()), *x, **dict(p.get("options", ())))
+        return function(*p.get("before", ()), *x, **dict(p.get("options", ())))
 
     _enter(name, "opaque", run, lambda p, x: _opaque_kinds(p, x, run))
 

@@ -15,7 +15,9 @@ from gyaku.compiler.tracer import Scalar, Tracer, refused
 from gyaku.core.node import format_line, user_frame
 from gyaku.core.tensor import Tensor
 
-Source = tuple[Any, ...]  # where the value of an input comes from: ("arg", 0), ("tensor", 3), ("hyper", 0, 1, "lr"), ...
+Source = tuple[
+    Any, ...
+]  # where the value of an input comes from: ("arg", 0), ("tensor", 3), ("hyper", 0, 1, "lr"), ...
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Recorder:
         self.names: dict[int, str] = {}
         self.examples: dict[Var, Any] = {}
         self.ranges: dict[Var, tuple[int, int]] = {}
+        self.checked: dict[Var, Var] = {}  # whole numbers, and the same after their check, read from then on
         self.generators, self.drawn = generators, [0] * len(generators)
         self.live = live
         self.unknown: dict[int, Any] = {}  # live tensors and generators met on the way, not found beforehand
@@ -110,6 +113,7 @@ class Recorder:
     # -- equations ------------------------------------------------------------------------------------------------
     def add(self, op: str, inputs: tuple[Any, ...], params: dict[str, Any]) -> tuple[Var, ...]:
         """Write an equation down and return its values."""
+        inputs = tuple([self.checked.get(v, v) if type(v) is Var else v for v in inputs])
         outputs = tuple([self.new(*kind) for kind in infer(op, params, inputs)])
         self.equations.append(Equation(op, inputs, tuple(params.items()), outputs, self._line()))
         return outputs
@@ -157,7 +161,7 @@ class Recorder:
         for s in shape:
             n *= s
         params = {"threshold": threshold, "offset": self.drawn[i], "shape": tuple(shape)}
-        self.drawn[i] += -(-(-(-n // 4)) // 4)
+        self.drawn[i] += (n + 15) // 16  # sixteen elements a block
         return Tracer(self, self.add("mask", (rng,), params)[0])
 
     def _generator(self, generator: Generator) -> int:

@@ -12,14 +12,12 @@ import numpy as np
 
 from gyaku.backend.tracing import tracing
 from gyaku.base.errors import TraceError
-from gyaku.compiler.found import Found, is_dynamic
+from gyaku.compiler.found import Found, Names, is_dynamic
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.recorder import Live, Recorder, Source
 from gyaku.compiler.tracer import Scalar, Tracer
 from gyaku.core.mode import observe
-from gyaku.core.tensor import Tensor, new_tensor
-
-FRESH, KEPT, GONE = "fresh", "kept", "gone"
+from gyaku.core.tensor import Tensor
 
 
 class SideEffect(Exception):
@@ -99,6 +97,7 @@ class Trace:
     def _swap(self) -> None:
         recorder, first = self.recorder, len(self.found.tensors)
         self.start: list[Var] = []
+        self.nodes = [t._node for t in self.tensors]
         self.grads: list[Any] = []
         for k, t in enumerate(self.tensors):
             source = ("tensor", k) if k < first else ("arg", k - first)
@@ -115,7 +114,9 @@ class Trace:
                 for name, value in list(group.items()):
                     if name != "params":
                         group[name] = self._hyper((i, j, name), value)
-        self.hypers = [(i, j, g, dict(g)) for i, o in enumerate(self.found.optimizers) for j, g in enumerate(o.param_groups)]
+        self.hypers = [
+            (i, j, g, dict(g)) for i, o in enumerate(self.found.optimizers) for j, g in enumerate(o.param_groups)
+        ]
         recorder.count_from(self.found.counters)
 
     def _hyper(self, place: tuple[Any, ...], value: Any) -> Any:
@@ -190,6 +191,8 @@ class Trace:
             now = t._array
             if isinstance(now, np.ndarray) or now.shape != start.shape or now.dtype != start.dtype:
                 raise SideEffect(f"it gives {self.recorder.names.get(start.id, 'a tensor')} another memory")
+            if t._node is not self.nodes[k]:
+                raise SideEffect("it changes what requires a gradient")
             if now.var is not start:
                 traced.written.append(k)
                 self._output(now.var, start)
@@ -232,9 +235,8 @@ def _differences(container: Any, copy: Any) -> Iterator[tuple[str, Any, Any]]:
         if container.cell_contents is not copy:
             yield "", copy, container.cell_contents
     elif isinstance(copy, dict) and isinstance(container, dict):
-        for name, old in container.items() if copy.keys() < container.keys() else ():
-            if name not in copy:
-                yield f".{name}", None, old
+        if not isinstance(copy, Names):
+            yield from ((f".{name}", None, new) for name, new in container.items() if name not in copy)
         for name, old in copy.items():
             new = container.get(name, None)
             if new is not old:
@@ -253,9 +255,8 @@ def _put_back(container: Any, copy: Any) -> None:
         container.cell_contents = copy
     elif isinstance(container, list):
         container[:] = copy
+    elif isinstance(copy, Names):
+        container.update(copy)
     else:
         container.clear()
         container.update(copy)
-
-
-__all__ = ["Leaf", "SideEffect", "Trace", "Traced", "new_tensor"]

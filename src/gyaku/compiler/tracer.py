@@ -262,8 +262,9 @@ class Tracer(_Operators):
         """Require whole numbers in ``low .. high - 1``: a run with another one is left to eager code."""
         known = self.recorder.ranges.get(self.var)
         if known is None or known[0] < low or known[1] > high:
-            (self._var,) = self.recorder.add("require_range", (self.var,), {"low": low, "high": high, "what": where})
-            self.recorder.ranges[self._var] = (low, high)
+            (checked,) = self.recorder.add("require_range", (self.var,), {"low": low, "high": high, "what": where})
+            self.recorder.checked[self.var] = checked
+            self.recorder.ranges[self.var] = self.recorder.ranges[checked] = (low, high)
 
     def labels(self, where: str, classes: int, ignore: int | None) -> int | None:
         """Require class numbers; return ``ignore`` if such a label may be present (asked of the example at hand)."""

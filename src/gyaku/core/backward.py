@@ -211,7 +211,7 @@ def _run_rule(node: Node, gy: Any, create_graph: bool) -> Any:
     if type(gy) is list:
         xp = NAMESPACES[type(next(g for g in gy if g is not None))]
         fill = node.op.materializes
-        gy = tuple([_zeros_like(node, k, create_graph) if g is None and fill else g for k, g in enumerate(gy)])
+        gy = tuple([xp.zeros(node.shape[k], node.dtype[k]) if g is None and fill else g for k, g in enumerate(gy)])
     else:
         xp = NAMESPACES[type(gy)]
     try:
@@ -264,11 +264,6 @@ def _saved_tensors(node: Node) -> tuple[Any, ...]:
             parent = Pick(node, i, value.shape, value.dtype) if several else node
             out.append(new_tensor(value, parent, next(cells)))
     return tuple(out)
-
-
-def _zeros_like(node: Node, k: int, create_graph: bool) -> Any:
-    zeros = np.zeros(node.shape[k], dtype=node.dtype[k])
-    return new_tensor(zeros) if create_graph else zeros
 
 
 def _hooked(node: Any, gy: Any, create_graph: bool) -> Any:

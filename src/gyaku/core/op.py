@@ -18,6 +18,7 @@ import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype, promote
 from gyaku.backend.namespace import namespace_of, numpy_namespace
+from gyaku.backend.tracing import Weak
 from gyaku.base.errors import ArgumentError, DeviceError, DtypeError, GyakuError, ShapeError
 from gyaku.core.guard import guarded
 from gyaku.core.mode import state
@@ -274,6 +275,8 @@ def operand(value: Any, partner: Any = None) -> Any:
     """Return ``value`` as a tensor (on the device of ``partner``) or a Python number; anything else is refused."""
     if isinstance(value, Tensor) or type(value) in (float, int, bool):
         return value
+    if isinstance(value, Weak):
+        return value
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, (np.ndarray, list, tuple)):
@@ -371,7 +374,7 @@ def _promoted(op: Op, xs: list[Any], inputs: tuple[Any, ...]) -> list[Any] | Non
     parts = [[a.dtype for a in arrays if (a.ndim == 0) is flat] for flat in (False, True)]
     joined, *flat = [functools.reduce(promote, part) for part in parts if part]
     joined = promote(joined, flat[0], b_0d=True) if flat else joined
-    floats = any(isinstance(x, float) for x in xs)
+    floats = any(isinstance(x, (float, Weak)) for x in xs)
     if joined.kind != "f" and (floats or op.promotes == "float"):
         joined = get_default_dtype().numpy
     elif joined.kind == "b" and any(type(x) is int for x in xs):

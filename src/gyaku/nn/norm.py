@@ -100,7 +100,7 @@ class _BatchNorm(_Affine):
             return 0.0  # the operation refuses such a batch; it is not counted
         with no_grad():
             write(self.num_batches_tracked, self.num_batches_tracked._array + 1)
-        return 1.0 / int(self.num_batches_tracked.item()) if self.momentum is None else self.momentum
+        return 1.0 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
 
     def extra_repr(self) -> str:
         """Return the settings."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from typing import Any
 
 from gyaku.backend.namespace import namespace_of
+from gyaku.backend.tracing import Weak, either
 from gyaku.base.errors import GraphError, ShapeError
 from gyaku.core.mode import no_grad
 from gyaku.core.op import FUNCTIONS
@@ -30,11 +32,12 @@ def clip_grad_norm_(
         return FUNCTIONS["tensor"](0.0)
     norms = [_norm(g._array, float(norm_type)) for g in grads]
     p = float(norm_type)
-    total = max(norms) if math.isinf(p) else float(sum(n**p for n in norms) ** (1 / p))
+    total = functools.reduce(_larger, norms) if math.isinf(p) else sum(n**p for n in norms) ** (1 / p)
     if error_if_nonfinite and not math.isfinite(total):
         raise GraphError("clip_grad_norm_", "finite gradients", f"norm {total}", hint="find the cause with gyaku.isnan")
-    factor = float(max_norm) / (total + 1e-6)
-    if not factor >= 1:
+    factor = (max_norm if isinstance(max_norm, Weak) else float(max_norm)) / (total + 1e-6)
+    factor = either(factor >= 1, lambda: 1.0, lambda: factor)
+    if isinstance(factor, Weak) or factor != 1:
         with no_grad():
             for g in grads:
                 write(g, g._array * factor)
@@ -76,11 +79,16 @@ def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [p._grad.detach() for p in params if p._grad is not None]
 
 
-def _norm(g: Any, p: float) -> float:
+def _larger(a: Any, b: Any) -> Any:
+    return either(b > a, lambda: b, lambda: a)
+
+
+def _norm(g: Any, p: float) -> Any:
+    xp = namespace_of(g)
     if not g.size:
         return 0.0
     if g.dtype == "float16":  # whose squares soon pass 65504
-        g = g.astype("float32")
+        g = xp.astype(g, "float32")
     if math.isinf(p):
-        return float(abs(g).max())
-    return float((g * g).sum()) ** 0.5 if p == 2 else float((abs(g) ** p).sum()) ** (1 / p)
+        return xp.amax(abs(g)).item()
+    return xp.sum(g * g).item() ** 0.5 if p == 2 else xp.sum(abs(g) ** p).item() ** (1 / p)

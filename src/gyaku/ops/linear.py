@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gyaku.backend.tracing import tracing
 from gyaku.base.errors import ArgumentError, DtypeError, PositionError, ShapeError
 from gyaku.core.op import Op, apply, register
 from gyaku.core.tensor import Tensor
@@ -146,6 +147,9 @@ def check_indices(input: Tensor, n: int) -> None:
     i = input._array
     if i.dtype.kind not in "iu":
         raise DtypeError("Embedding", "integer indices", repr(input.dtype), hint="x.long()")
+    if tracing.recorder is not None and hasattr(i, "within"):
+        i.within(0, n, "Embedding")  # a tracer asks for it at each run
+        return
     bad = (i < 0) | (i >= n)
     if bad.any():
         flat = int(bad.reshape(-1).argmax())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gyaku.backend.tracing import Weak
 from gyaku.base.errors import ShapeError
 from gyaku.core.op import Op, apply, register
 from gyaku.core.tensor import Tensor
@@ -193,11 +194,12 @@ def batch_norm(
             hint="use a larger batch (drop_last=True), or model.eval() to predict",
         )
     y, mean, r = apply(BatchNorm(float(eps)), input, weight, bias)
+    momentum = momentum if isinstance(momentum, Weak) else float(momentum)
     if running_mean is not None:
-        _move(running_mean, mean._array, float(momentum))
+        _move(running_mean, mean._array, momentum)
     if running_var is not None:
         r_array = r._array
-        _move(running_var, (1 / (r_array * r_array) - float(eps)) * (n / (n - 1)), float(momentum))
+        _move(running_var, (1 / (r_array * r_array) - float(eps)) * (n / (n - 1)), momentum)
     return y
 
 

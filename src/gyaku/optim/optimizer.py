@@ -15,11 +15,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gyaku.backend.devices import move
+from gyaku.backend.namespace import namespace_of
+from gyaku.backend.tracing import tracing
 from gyaku.base.errors import ArgumentError, DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.backward import clear_grad
 from gyaku.core.mode import enable_grad
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.optim.layout import Unit, arrange
+from gyaku.optim.rules import advance
 
 Group = dict[str, Any]
 
@@ -153,15 +156,32 @@ class Optimizer:
     def _step_group(self, i: int, group: Group, active: list[Tensor]) -> None:
         slots = self.slots(group)
         apart = bool(group["l2"] or group["l1"] or group["l1_proximal"])
+        if tracing.recorder is not None:
+            self._write_down(group, active, slots, apart)
+            return
         plan = self._plans.get(i)
         if plan is None or not plan.fits(active, slots, apart):
             self._dissolve(i)
             plan = self._plans[i] = _Plan(active, self._state, slots, self.counters, apart)
         rule: Any = type(self).rule
-        hyper = {key: v if type(v) in _PLAIN else _plain(v) for key, v in group.items() if key != "params"}
-        unpenalised = {**hyper, "l2": 0.0, "l1": 0.0, "l1_proximal": 0.0} if apart else hyper
+        hyper, unpenalised = _hypers(group, apart)
         for unit in plan.units:
             unit.step(rule, hyper if unit.is_weight else unpenalised)
+
+    def _write_down(self, group: Group, active: list[Tensor], slots: dict[str, float], apart: bool) -> None:
+        """The same step while a program is written down: each parameter by itself, as rules work element by element."""
+        rule: Any = type(self).rule
+        hyper, unpenalised = _hypers(group, apart)
+        for p in active:
+            own, g = self._state[p], p._grad._array  # type: ignore[union-attr]
+            before = {name: own[name]._array for name in slots}
+            counts = {name: tracing.recorder.counter(self, p, name) for name in self.counters}
+            h = hyper if apart and p.ndim >= 2 else unpenalised
+            moved, after = advance(rule, namespace_of(p._array), p._array, g, {**before, **counts}, h)
+            for array, value in ((p._array, moved), *((before[name], after[name]) for name in slots)):
+                array[...] = value
+            for name in self.counters:
+                tracing.recorder.count(self, p, name, after.get(name, counts[name]))
 
     def _warn(self) -> None:
         self._warned = True
@@ -233,6 +253,12 @@ class Optimizer:
             _check_values(where, group)
         self._plans.clear()
         self._state, self.param_groups = state, groups
+
+
+def _hypers(group: Group, apart: bool) -> tuple[Group, Group]:
+    """Return the hyper-parameters of a group as Python numbers: for weights, and for what penalties leave alone."""
+    hyper = {key: v if type(v) in _PLAIN else _plain(v) for key, v in group.items() if key != "params"}
+    return hyper, {**hyper, "l2": 0.0, "l1": 0.0, "l1_proximal": 0.0} if apart else hyper
 
 
 class _Plan:

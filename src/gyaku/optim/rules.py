@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gyaku.backend.tracing import either
+
 Array = Any
 State = dict[str, Any]
 Hyper = dict[str, Any]
@@ -139,10 +141,12 @@ def radam(xp: Any, p: Array, g: Array, state: State, h: Hyper) -> tuple[Array, S
     limit = 2 / (1 - b2) - 1
     rho = limit - 2 * step * b2**step / (1 - b2**step)
     move = (h["lr"] / (1 - b1**step)) * s
-    if rho > 5:
-        rectified = ((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)) ** 0.5
-        move = move * (rectified * (1 - b2**step) ** 0.5) / (xp.sqrt(r) + h["eps"])
-    return p - move, {"exp_avg": s, "exp_avg_sq": r, "step": step}
+
+    def rectified() -> Array:
+        factor = ((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)) ** 0.5
+        return move * (factor * (1 - b2**step) ** 0.5) / (xp.sqrt(r) + h["eps"])
+
+    return p - either(rho > 5, rectified, lambda: move), {"exp_avg": s, "exp_avg_sq": r, "step": step}
 
 
 def adadelta(xp: Any, p: Array, g: Array, state: State, h: Hyper) -> tuple[Array, State]:

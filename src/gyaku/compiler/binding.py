@@ -1,0 +1,236 @@
+"""A program bound to live memory: what a call has to look at, fill in and write back, and nothing more."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from gyaku.base.errors import GraphError
+from gyaku.compiler.arguments import Arguments
+from gyaku.compiler.found import Found, hyper_key, mode_key
+from gyaku.compiler.trace import Leaf, Traced
+from gyaku.core.tensor import Tensor, new_tensor, wrote
+
+_array_of = operator.attrgetter("_array")
+_grad_of = operator.attrgetter("_grad")
+
+
+class Entry:
+    """A traced program with its executable; ``reason`` is set instead when it must stay eager."""
+
+    def __init__(self, traced: Traced | None, executable: Any = None, grads: Any = None, reason: str = "") -> None:
+        self.traced, self.executable, self.grads, self.reason = traced, executable, grads, reason
+        self.before: Any = None  # the program as it was traced
+
+    def fits(self, grads: tuple[bool, ...]) -> bool:
+        """Return whether the program is right where these tensors have a gradient at the start."""
+        return self.traced is None or self.traced.clears or grads == self.grads
+
+
+class Bound:
+    """An entry bound to the tensors, groups and generators of one walk."""
+
+    def __init__(self, entry: Entry, found: Found, given: Arguments, tensors: list[Tensor]) -> None:
+        self.entry, self.found, self.mode = entry, found, mode_key()
+        self.key, self.objects = given.key, given.objects
+        self.tensors = found.tensors
+        self.count = len(found.tensors)
+        traced = entry.traced
+        if traced is None:
+            return
+        self.traced = traced
+        self.arrays: list[Any] = [None] * len(traced.program.inputs)
+        self.refresh: list[tuple[int, Tensor]] = []
+        self.args: list[tuple[int, int]] = []
+        self.numbers: list[tuple[int, int]] = []
+        self.hypers: list[tuple[int, dict[str, Any], str, Any]] = []
+        self.rngs: list[tuple[Any, Any]] = []
+        self.gradients: list[tuple[int, int]] = []
+        for i, v in enumerate(traced.program.inputs):
+            self._place(i, traced.sources[v])
+        self.groups = [g for o in found.optimizers for g in o.param_groups]
+        self._see_groups()
+        self._see_arrays()
+        simple = all(k[0] == "tensor" and k[1] == n and not k[4] for n, k in enumerate(given.key[1:-1]))
+        self.simple = [(k[2], k[3]) for k in given.key[1:-1]] if simple and given.key[-1] == (dict, ()) else None
+        wanted = [t for t in tensors if t._node is not None and t._node.is_leaf]
+        self.wanted = [t for t in wanted if found.index(t) is not None]
+
+    def _place(self, i: int, source: tuple[Any, ...]) -> None:
+        kind, found = source[0], self.found
+        if kind == "tensor":
+            self.refresh.append((i, found.tensors[source[1]]))
+        elif kind == "arg":
+            self.args.append((i, source[1]))
+        elif kind == "number":
+            self.numbers.append((i, source[1]))
+        elif kind == "grad":
+            self.gradients.append((i, source[1]))
+        elif kind == "hyper":
+            group = found.optimizers[source[1]].param_groups[source[2]]
+            self.hypers.append((i, group, source[3], source[4] if len(source) > 4 else None))
+        elif kind == "counter":
+            self.arrays[i] = found.counters[source[1]].array
+        elif kind == "rng":
+            self.arrays[i] = np.zeros(3, dtype=np.uint64)
+            self.rngs.append((found.generators[source[1]], self.arrays[i]))
+        else:
+            self.arrays[i] = source[1]
+
+    def _see_arrays(self) -> None:
+        """Take the present memory of all tensors; refuse memory that two of them share."""
+        self.memory = [t._array for t in self.tensors]
+        for i, t in self.refresh:
+            self.arrays[i] = t._array
+        self.cells = {id(t._cell) for t in self.tensors}
+        written = [t for k, t in enumerate(self.tensors) if k in set(self.traced.written)]
+        if any(not t._array.flags.writeable for t in written) or overlap(written, self.tensors):
+            raise SharedMemory
+
+    def _see_groups(self) -> None:
+        self.values = [list(g.values()) for g in self.groups]
+        self.kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
+        for i, group, name, sub in self.hypers:
+            value = group[name]
+            self.arrays[i] = float(value if sub is None else value[sub])
+
+    # -- guards -------------------------------------------------------------------------------------------------------
+    def takes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the arguments' tensors and numbers if the program was made for such, else None."""
+        if self.simple is not None and not kwargs and len(args) == len(self.simple):
+            for t, (shape, dtype) in zip(args, self.simple):
+                if type(t) is not Tensor:
+                    break
+                a = t._array
+                if type(a) is not np.ndarray or a.shape != shape or a.dtype != dtype or t._node is not None:
+                    break
+                if id(t._cell) in self.cells:
+                    break
+            else:
+                if len(args) < 2 or len(set(map(id, args))) == len(args):
+                    return args, ()
+        given = Arguments(args, kwargs)
+        if given.key != self.key or not all(map(operator.is_, given.objects, self.objects)):
+            return None
+        if any(id(t._cell) in self.cells and self.found.index(t) is None for t in given.tensors):
+            return None
+        return given.tensors, given.numbers
+
+    def fits(self) -> bool:
+        """Return whether all that the program was made for is still so."""
+        if self.mode != mode_key() or not self.found.unchanged():
+            return False
+        for group, values in zip(self.groups, self.values, strict=True):
+            now = list(group.values())
+            if len(now) != len(values) or not all(map(operator.is_, now, values)):
+                if not self._same_kinds():
+                    return False
+                break
+        if not all(map(operator.is_, map(_array_of, self.tensors), self.memory)):
+            for t, a in zip(self.tensors, self.memory, strict=True):
+                b = t._array
+                if b is not a and (type(b) is not np.ndarray or b.shape != a.shape or b.dtype != a.dtype):
+                    return False
+            self._see_arrays()
+        return self.traced.clears or self.entry.grads == grads_of(self.tensors)
+
+    def _same_kinds(self) -> bool:
+        kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
+        if kinds != self.kinds:
+            return False
+        if any(a[0] is not b["params"] for a, b in zip(self.values, self.groups) if a):
+            return False
+        self._see_groups()
+        return True
+
+    # -- a run --------------------------------------------------------------------------------------------------------
+    def fill(self, tensors: Any, numbers: Any) -> list[Any]:
+        """Return the inputs of a run."""
+        arrays = self.arrays
+        for i, k in self.args:
+            arrays[i] = tensors[k]._array
+        for i, k in self.numbers:
+            arrays[i] = numbers[k]
+        for i, k in self.gradients:
+            t = self.tensors[k] if k < self.count else tensors[k - self.count]
+            arrays[i] = t._grad._array
+        for g, buffer in self.rngs:
+            buffer[0], buffer[1], buffer[2] = g.seed, g.stream, g.counter
+        return arrays
+
+    def run(self, tensors: Any, numbers: Any) -> Any:
+        """Run once and return the function's result."""
+        results = self.entry.executable.run(self.fill(tensors, numbers))
+        self.after(tensors, 1, results)
+        return self.result(self.traced.result, tensors, results)
+
+    def after(self, tensors: Any, steps: int, results: list[Any]) -> None:
+        """Take down what the runs changed beside memory: write times, generators, gradients, hyper-parameters."""
+        traced = self.traced
+        count = self.count
+        for k in traced.written:
+            wrote(self.tensors[k] if k < count else tensors[k - count])
+        for g, blocks in zip(self.found.generators, traced.drawn):
+            if blocks:
+                g.counter += blocks * steps
+                g._bits = None
+        for k, number in traced.grads.items():
+            t = self.tensors[k] if k < count else tensors[k - count]
+            if number is not None:
+                t._grad = new_tensor(as_array(results[number]))
+            elif t._grad is not None:
+                t._grad = None
+        for i, j, name, value in traced.hypers:
+            self.found.optimizers[i].param_groups[j][name] = self.result(value, tensors, results)
+
+    def result(self, tree: Any, tensors: Any, results: list[Any]) -> Any:
+        """Return the function's result from the program's."""
+        kind = type(tree)
+        if kind is Leaf:
+            if tree.kind == "tensor":
+                return new_tensor(as_array(results[tree.number]))
+            if tree.kind == "number":
+                return np.asarray(results[tree.number]).item()
+            k = tree.number
+            return self.tensors[k] if k < self.count else tensors[k - self.count]
+        if isinstance(tree, tuple):
+            parts = [self.result(v, tensors, results) for v in tree]
+            return kind(*parts) if hasattr(tree, "_fields") else tuple(parts)
+        if kind is list:
+            return [self.result(v, tensors, results) for v in tree]
+        if kind is dict:
+            return {k: self.result(v, tensors, results) for k, v in tree.items()}
+        return tree
+
+
+class SharedMemory(GraphError):
+    """Two tensors that the program writes to share memory."""
+
+    def __init__(self) -> None:
+        super().__init__("compiled step", "tensors with memory of their own", "memory shared by two of them")
+
+
+def as_array(value: Any) -> Any:
+    """Return a result as an array (0-d results may come as numbers)."""
+    return value if isinstance(value, np.ndarray) else np.asarray(value)
+
+
+def grads_of(tensors: list[Tensor]) -> tuple[bool, ...]:
+    """Return which tensors have a gradient."""
+    return tuple([t._grad is not None for t in tensors])
+
+
+def overlap(written: list[Tensor], tensors: list[Tensor]) -> bool:
+    """Return whether memory of one tensor in ``written`` is also another's."""
+    mine = {id(t) for t in written}
+    spans = sorted((*_span(t._array), id(t) in mine) for t in tensors if t._array.size)
+    return any(start < end and (a or b) for (_, end, a), (start, _, b) in zip(spans, spans[1:]))
+
+
+def _span(a: Any) -> tuple[int, int]:
+    start = a.__array_interface__["data"][0]
+    low = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s < 0)
+    high = sum((n - 1) * s for n, s in zip(a.shape, a.strides) if s > 0)
+    return start + low, start + high + a.itemsize

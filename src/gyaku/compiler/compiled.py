@@ -1,0 +1,238 @@
+"""``gyaku.compile``: a function of tensors, in particular a whole training step, as a program that is run."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from gyaku.backend.tracing import tracing
+from gyaku.base.errors import ArgumentError, MissingPackageError, PositionError, TraceError
+from gyaku.compiler import interpret
+from gyaku.compiler.arguments import Arguments
+from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of
+from gyaku.compiler.found import Found, mode_key
+from gyaku.compiler.passes import optimized
+from gyaku.compiler.primitives import OutOfRange
+from gyaku.compiler.program import Program
+from gyaku.compiler.recorder import Live
+from gyaku.compiler.trace import SideEffect, Trace, Traced
+from gyaku.core.mode import state
+
+RUNNERS = ("cpu", "interpret")
+MANY = 8  # traces after which it is said that they are many
+
+
+class Compiled:
+    """A function that is traced once for each kind of call, and from then on run as a program.
+
+    ``traces`` counts how often that happened; ``fallback_reason`` says why calls run eagerly, if they do.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, keep_gradients: bool, runner: str, threads: int | None) -> None:
+        functools.update_wrapper(self, function, updated=())
+        self.function, self.keep_gradients, self.runner, self.threads = function, keep_gradients, runner, threads
+        self.traces = 0
+        self.fallback_reason = ""
+        self._entries: dict[Any, list[Entry]] = {}
+        self._last: Bound | None = None
+        self._extra: list[Any] = []  # live tensors and generators that a trace met and no walk finds
+        self._failures = 0
+        self._wide = False
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        how = f"runs eagerly: {self.fallback_reason}" if self.fallback_reason else f"runner={self.runner!r}"
+        return f"<compiled {name}: traces={self.traces}, {how}>"
+
+    def __get__(self, owner: Any, kind: Any = None) -> Any:
+        """Bind as a method: each object gets its own compiled function."""
+        if owner is None:
+            return self
+        name = f"_compiled_{id(self)}"
+        bound = owner.__dict__.get(name)
+        if bound is None:
+            method = self.function.__get__(owner, kind)  # type: ignore[attr-defined]
+            bound = Compiled(method, keep_gradients=self.keep_gradients, runner=self.runner, threads=self.threads)
+            owner.__dict__[name] = bound
+        return bound
+
+    # -- calling --------------------------------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the function's program on these arguments."""
+        if tracing.recorder is not None or state.observers:
+            return self.function(*args, **kwargs)
+        with self._lock:
+            bound, taken = self._bound(args, kwargs)
+            if bound.entry.reason:
+                return self._eagerly(args, kwargs)
+            try:
+                return bound.run(*taken)
+            except OutOfRange:
+                return self._outside(args, kwargs)
+
+    def _bound(self, args: Any, kwargs: Any) -> tuple[Bound, Any]:
+        bound = self._last
+        if bound is not None and bound.entry.traced is not None and bound.fits():
+            taken = bound.takes(args, kwargs)
+            if taken is not None:
+                return bound, taken
+        return self._bind(args, kwargs)
+
+    def _eagerly(self, args: Any, kwargs: Any) -> Any:
+        given = Arguments(args, kwargs)
+        args, kwargs = given.call(given.numbers)
+        return self.function(*args, **kwargs)
+
+    def _outside(self, args: Any, kwargs: Any) -> Any:
+        """Run eagerly a call whose labels are not those of the program: an error, or the label to be ignored."""
+        result = self._eagerly(args, kwargs)
+        if not self._wide:
+            self._wide = True
+            self._entries.clear()
+            self._last = None
+        return result
+
+    # -- tracing --------------------------------------------------------------------------------------------------
+    def _bind(self, args: Any, kwargs: Any) -> tuple[Bound, Any]:
+        """Look at everything anew: find the entry that fits, or trace."""
+        given = Arguments(args, kwargs)
+        found = Found(self.function, *given.objects, *self._extra)
+        tensors, key = self._separate(found, given)
+        grads = grads_of([*found.tensors, *tensors])
+        reason = found.refusal or self._refusal(found, tensors)
+        entry = Entry(None, reason=reason) if reason else None
+        entry = entry or next((e for e in self._entries.get(key, ()) if e.fits(grads)), None)
+        if entry is None:
+            entry, found, tensors = self._traced(given, found, tensors, key, grads)
+        if entry.reason:
+            self._say(entry.reason)
+        self.fallback_reason = entry.reason
+        kept = _used(entry, found)
+        found.forget(kept)
+        try:
+            bound = Bound(entry, found, given, tensors)
+        except SharedMemory as shared:
+            self._say(str(shared))
+            bound = Bound(Entry(None, reason=str(shared)), found, given, tensors)
+            self.fallback_reason = str(shared)
+        self._last = bound
+        return bound, (given.tensors, given.numbers)
+
+    def _separate(self, found: Found, given: Arguments) -> tuple[list[Any], Any]:
+        """Return the arguments' tensors that the walk has not found, and the key of this kind of call."""
+        also = tuple([found.index(t) for t in given.tensors])
+        key = (mode_key(), tuple(given.key), also, tuple(found.key))
+        return list(given.tensors), key
+
+    def _refusal(self, found: Found, tensors: list[Any]) -> str:
+        if any(t._node is not None and not t._node.is_leaf for t in tensors) and state.grad:
+            return "an argument is part of a graph"
+        cells = {id(t._cell) for t in found.tensors}
+        if any(id(t._cell) in cells for t in tensors):
+            return "an argument shares memory with the function's own tensors"
+        if any(g.counter >= 2**63 for g in found.generators):
+            return "a random generator has drawn more than fits into 64 bits"
+        return ""
+
+    def _traced(self, given: Arguments, found: Found, tensors: list[Any], key: Any, grads: Any) -> Any:
+        try:
+            for _ in range(4):
+                live = Live.look()
+                trace = Trace(found, tensors, live, wide=self._wide, keep_gradients=self.keep_gradients)
+                numbers = [trace.recorder.number(("number", k), v, f"number {k}") for k, v in enumerate(given.numbers)]
+                args, kwargs = given.call(numbers)
+                traced = trace.run(self.function, args, kwargs)
+                unknown = [t for t in trace.recorder.unknown.values() if found.index(t) is None]
+                if not unknown:
+                    break
+                self._extra += unknown
+                found = Found(self.function, *given.objects, *self._extra)
+                tensors, key = self._separate(found, given)
+                grads = grads_of([*found.tensors, *tensors])
+            entry = self._entry(traced, grads)
+            self._failures = 0
+        except SideEffect as change:
+            self._failures += 1
+            entry = Entry(None, reason=f"each call of the function must do the same, but {change}")
+            if self._failures < 3:
+                return entry, found, tensors  # the first call may only be building what later calls find
+        self._entries.setdefault(key, []).append(entry)
+        return entry, found, tensors
+
+    def _entry(self, traced: Traced, grads: Any) -> Entry:
+        self.traces += 1
+        if self.traces == MANY:
+            warnings.warn(
+                f"compile: expected few kinds of calls, got {MANY} of {self.function!r}. Hint: pass what changes as a "
+                "tensor or a float, and keep shapes the same (drop_last=True).",
+                stacklevel=6,
+            )
+        traced.program.check()
+        before = traced.program
+        if self.runner == "interpret":
+            entry = Entry(traced, interpret.Executable(before), grads)
+        else:
+            executable, reason = self._machine_code(traced)
+            entry = Entry(traced if executable is not None else None, executable, grads, reason)
+        entry.before = before
+        return entry
+
+    def _machine_code(self, traced: Traced) -> tuple[Any, str]:
+        try:
+            from gyaku.compiler.cpu import compile_program
+        except (MissingPackageError, ModuleNotFoundError) as missing:
+            return None, f"machine code needs another package ({missing})"
+        traced.program = optimized(traced.program)
+        return compile_program(traced.program, threads=self.threads), ""
+
+    def _say(self, reason: str) -> None:
+        if reason != self.fallback_reason:
+            warnings.warn(f"compile: {self.function!r} runs eagerly: {reason}.", stacklevel=5)
+
+    # -- looking --------------------------------------------------------------------------------------------------
+    def program(self, *args: Any, before: bool = False, **kwargs: Any) -> Program:
+        """Return the program for these arguments, after the passes, or as it was traced (``before``)."""
+        with self._lock:
+            bound, _ = self._bound(args, kwargs)
+        if bound.entry.traced is None:
+            raise TraceError("program", "a function that can be compiled", bound.entry.reason)
+        return bound.entry.before if before else optimized(bound.entry.before)  # type: ignore[no-any-return]
+
+
+def _used(entry: Entry, found: Found) -> set[int]:
+    """Return the identities of the slots that a program reads."""
+    if entry.traced is None:
+        return set()
+    sources = entry.traced.sources.values()
+    kept = {id(found.tensors[s[1]]) for s in sources if s[0] == "tensor" and s[1] < len(found.tensors)}
+    for s in sources:
+        if s[0] == "counter":
+            kept |= {id(t) for t in found.counters[s[1]].tensors}
+    return kept
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    keep_gradients: bool = False,
+    runner: str = "cpu",
+    threads: int | None = None,
+) -> Any:
+    """Return ``function`` compiled: traced at the first call, from then on run as one program (also a decorator).
+
+    Raises ``ArgumentError`` for another runner than "cpu" or "interpret".
+    """
+    if runner not in RUNNERS:
+        raise ArgumentError("compile", "runner 'cpu' or 'interpret'", repr(runner))
+    if function is None:
+        return functools.partial(compile, keep_gradients=keep_gradients, runner=runner, threads=threads)
+    if not callable(function):
+        raise ArgumentError("compile", "a function", type(function).__name__)
+    return Compiled(function, keep_gradients=keep_gradients, runner=runner, threads=threads)
+
+
+__all__ = ["Compiled", "PositionError", "compile"]
