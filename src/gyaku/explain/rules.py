@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from gyaku.explain.arrows import MANY
-from gyaku.explain.model import Arrow, Explanation
+from gyaku.explain.model import Arrow, Explanation, Item
 
 
 def write_rules(explanation: Explanation) -> None:
@@ -35,15 +35,39 @@ def _rule(shared: _Shared, arrow: Arrow) -> str:
     from gyaku.explain.formula import ONE, Sym
 
     gy = ONE if arrow.scalar else Sym("gy")
-    only = _only_operation(shared.explanation, arrow)
-    found = shared.reading.rule(arrow, gy) if only is None else shared.reading._local(only, gy)
+    view, reading = shared.explanation, shared.reading
+    group = view[arrow.target]
+    if group.kind != "group":
+        found = reading.rule(arrow, gy)
+    elif len(group.members) == 1:
+        inner = view.unfolded().into(group.members[0])
+        found = reading._local(next(a for a in inner if a.source == arrow.source), gy)
+    else:
+        found = (None if group.layer else _in_inputs(reading, view, group, arrow)) or reading.rule(arrow, gy)
     return "" if found is None else str(found)
 
 
-def _only_operation(explanation: Explanation, arrow: Arrow) -> Arrow | None:
-    """Return the unfolded arrow behind one into a group of a single operation; None for any other."""
-    group = explanation[arrow.target]
-    if group.kind != "group" or len(group.members) != 1:
+def _in_inputs(reading: Any, view: Explanation, group: Item, arrow: Arrow) -> Any:
+    """Return the derivative through a written-out group of numbers in the group's own inputs: 1/(1 + s) by s is
+    -1/(1 + s)². None where it cannot be written."""
+    from gyaku.explain.algebra import inline, shortest
+    from gyaku.explain.formula import ONE, add, mul
+
+    full = view.unfolded()
+    members = [full[key] for key in group.members]
+    meanings = {reading.symbol(item.key): reading.meaning(item) for item in members}
+    if any(item.size != 1 for item in members) or None in meanings.values():
         return None
-    inner = explanation.unfolded().into(group.members[0])
-    return next((a for a in inner if a.source == arrow.source), None)
+    sums: dict[str, Any] = {group.key: ONE}
+    joined = False
+    for item in reversed(members):
+        for inner in item.arrows if item.key in sums and item.key != arrow.source else ():
+            local = reading._local(inner) if inner.wanted else None
+            if local is not None:
+                joined = joined or inner.source in sums
+                sums[inner.source] = add(sums.get(inner.source, 0), mul(sums[item.key], local))
+    if arrow.source not in sums:
+        return None
+    found = inline(sums[arrow.source], meanings)
+    found = shortest(found) if joined else found
+    return found if reading.holds(found, arrow.local) else None
