@@ -1,0 +1,235 @@
+"""An explanation read in symbols: a symbol for each value, the formula of each value and of each local derivative."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gyaku.explain.algebra import inline, shortest
+from gyaku.explain.derivation_text import number
+from gyaku.explain.formula import ONE, Expr, Sym, add, as_expr, cost, mul
+from gyaku.explain.formula_read import Formulas, Symbolic, Unreadable, evaluate, read_backward, read_forward
+from gyaku.explain.latex import name_latex
+from gyaku.explain.model import Arrow, Explanation, Item
+
+_LONG = 60  # the cost beyond which nobody reads a formula: the number speaks alone
+_NAMED_AT_MOST = 8  # values whose names are tried when a formula is shortened
+_PATHS_INSIDE = 64
+
+
+class Reading:
+    """The symbols, numbers and formulas of an explanation."""
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.view, self.full = explanation, explanation.unfolded()
+        self._symbols: dict[str, Expr] = {}
+        taken: set[str] = set()
+        for item in (*self.view.items, *self.full.items):
+            if item.key not in self._symbols:
+                self._symbols[item.key] = self._symbol(item, taken)
+        self.values = self._values()
+        single = any(i.dtype == np.float32 for i in self.full.items)
+        self.tolerance = 3e-7 if single else 1e-12
+        self.near = 2e-4 if single else 1e-8  # relative error that a formula may have
+
+    def _symbol(self, item: Item, taken: set[str]) -> Expr:
+        """Return the number of a constant without a name, else a symbol that no other value has."""
+        if item.kind == "constant" and not item.name and item.value is not None and item.size == 1:
+            value = item.value.item()
+            if item.inline or number(value, 3e-7)[1] and math.isfinite(value):
+                return as_expr(value if item.inline else float(number(value, 3e-7)[0]))
+        name, n = item.symbol, 1
+        while name in taken:
+            n += 1
+            name = f"{item.symbol}'" if n == 2 else f"{item.symbol}({n})"
+        taken.add(name)
+        return Sym(name)
+
+    def _values(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for item in (*self.full.items, *self.view.items):
+            symbol = self._symbols[item.key]
+            if isinstance(symbol, Sym) and item.value is not None:
+                found[symbol.name] = item.value.item() if item.size == 1 else np.asarray(item.value, dtype=float)
+        return found
+
+    def symbol(self, key: str) -> Expr:
+        """Return the symbol of an item, or the number of a plain constant."""
+        return self._symbols[key]
+
+    def name(self, key: str) -> str:
+        """Return the symbol of an item as text."""
+        symbol = self._symbols[key]
+        return symbol.name if isinstance(symbol, Sym) else str(symbol)
+
+    def delta(self, key: str) -> Sym:
+        """Return the symbol ∂E/∂x of what arrives at an item."""
+        return partial(self.name(self.view.output), self.name(key))
+
+    # -- formulas --------------------------------------------------------------------------------------------------
+    def _array(self, space: Formulas, item: Item) -> Symbolic:
+        return Symbolic(space, self._symbols[item.key], item.shape, item.dtype or np.float64)
+
+    def _inputs(self, item: Item, space: Formulas) -> list[Any]:
+        """Return an operation's inputs by position; a missing one is None."""
+        by_position = {a.position: a.source for a in item.arrows}
+        count = max([*by_position, len(item.op.arguments) - 1 if item.op.arguments else 0], default=-1) + 1
+        full = self.full
+        return [self._array(space, full[by_position[i]]) if i in by_position else None for i in range(count)]
+
+    def meaning(self, item: Item) -> Expr | None:
+        """Return an operation's result as a formula of its inputs; None where it cannot be written."""
+        if item.kind != "op" or item.output is not None:
+            return None
+        space = Formulas(self.values)
+        try:
+            return read_forward(item.op, self._inputs(item, space), space)
+        except Unreadable:
+            return None
+
+    def rule(self, arrow: Arrow, gy: Expr = ONE) -> Expr | None:
+        """Return what reaches the source when ``gy`` arrives at the target; None where it cannot be written."""
+        target = self.view.find(arrow.target)
+        if target is not None and target.kind == "group":
+            return self._rule_of_group(arrow, gy)
+        found = self._local(arrow, gy)
+        return found if found is not None and cost(found) <= _LONG else None
+
+    def _local(self, arrow: Arrow, gy: Expr = ONE) -> Expr | None:
+        """Return the same of an arrow of the unfolded graph, from the operation's own ``backward``."""
+        target = self.full[arrow.target]
+        if target.kind != "op" or target.output is not None:
+            return None
+        space = Formulas(self.values)
+        inputs = self._inputs(target, space)
+        needs = [i == arrow.position for i in range(len(inputs))]
+        output, start = self._array(space, target), Symbolic(space, gy, target.shape, target.dtype)
+        try:
+            found = read_backward(target.op, inputs, output, start, needs, space)[arrow.position]
+        except Unreadable:
+            return None
+        return None if found is None else found.expr
+
+    def _rule_of_group(self, arrow: Arrow, gy: Expr) -> Expr | None:
+        """Return the derivative through a group of numbers: the sum over the paths inside, shortened."""
+        group = self.view[arrow.target]
+        if group.output is not None or any(self.full[k].size != 1 for k in group.members):
+            return None
+        total = self.total(arrow.target, arrow.source, set(group.members))
+        return None if total is None else mul(gy, total)
+
+    def total(self, start: str, end: str, inside: set[str] | None = None) -> Expr | None:
+        """Return d start / d end of numbers: the sum of the products of local formulas, in leaves and known names."""
+        sums: dict[str, Expr] = {start: ONE}
+        for item in reversed(self.full.items):
+            if item.key not in sums or item.key == end or (inside is not None and item.key not in inside):
+                continue
+            for arrow in item.arrows if item.kind == "op" else ():
+                if not arrow.wanted or not self._leads_to(arrow.source, end):
+                    continue
+                local = self._local(arrow)
+                if local is None or cost(sums[item.key]) > 40 * _LONG:
+                    return None
+                sums[arrow.source] = add(sums.get(arrow.source, 0), mul(sums[item.key], local))
+        return None if end not in sums else self.short(sums[end], None if inside is None else end)
+
+    def _leads_to(self, key: str, end: str) -> bool:
+        if not hasattr(self, "_ends"):
+            self._ends: dict[tuple[str, str], bool] = {}
+        if (key, end) not in self._ends:
+            order = {item.key: n for n, item in enumerate(self.full.items)}
+            reach = {end}
+            for item in self.full.items[order[end] :]:
+                if any(a.source in reach for a in item.arrows):
+                    reach.add(item.key)
+            for item in self.full.items:
+                self._ends[item.key, end] = item.key in reach
+        return self._ends[key, end]
+
+    def short(self, e: Expr, stop: str | None = None) -> Expr | None:
+        """Return a formula in leaves, shortened with the names that people gave; None if its number is not ``e``'s.
+
+        ``stop`` is an item that stays a symbol, though it is no leaf.
+        """
+        meanings = self.meanings(stop)
+        names = [(s, m) for s, m in self._good_names(meanings)]
+        found = shortest(inline(e, meanings), names)
+        return found if cost(found) <= _LONG and self._equal(found, e) else None
+
+    def written_out(self, e: Expr) -> Expr:
+        """Return a formula with the unnamed results of operations replaced by what they are."""
+        return inline(e, self._unnamed())
+
+    def _unnamed(self) -> dict[Expr, Expr]:
+        if not hasattr(self, "_without_names"):
+            self._without_names = {
+                self._symbols[item.key]: m
+                for item in self.full.items
+                if item.kind == "op" and not item.name and (m := self.meaning(item)) is not None and cost(m) < _LONG
+            }
+        return self._without_names
+
+    def meanings(self, stop: str | None = None) -> dict[Expr, Expr]:
+        """Return {symbol: formula in its inputs} of all values of one element that can be written."""
+        if not hasattr(self, "_meanings"):
+            self._meanings = {
+                self._symbols[item.key]: m
+                for item in self.full.items
+                if item.kind == "op" and item.size == 1 and (m := self.meaning(item)) is not None
+            }
+        if stop is None:
+            return self._meanings
+        return {s: m for s, m in self._meanings.items() if s != self._symbols[stop]}
+
+    def _good_names(self, meanings: dict[Expr, Expr]) -> list[tuple[Sym, Expr]]:
+        """Return named values worth putting back into a formula: those that are no polynomial."""
+        found = []
+        for item in self.view.items:
+            symbol = self._symbols[item.key]
+            if item.name and isinstance(symbol, Sym) and item.kind in ("op", "group") and item.key != self.view.output:
+                meaning = inline(symbol, meanings)
+                if meaning != symbol and _transcendental(meaning):
+                    found.append((symbol, shortest(meaning)))
+        return found[-_NAMED_AT_MOST:]
+
+    def _equal(self, a: Expr, b: Expr) -> bool:
+        try:
+            with np.errstate(all="ignore"):
+                x, y = evaluate(a, self.values), evaluate(b, self.values)
+        except (KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
+            return False
+        return bool(np.allclose(x, y, rtol=self.near, atol=self.near * 1e-2, equal_nan=True))
+
+    def holds(self, e: Expr, value: Any, more: dict[str, Any] | None = None) -> bool:
+        """Whether a formula has a value, within rounding (of float32, where that is the type)."""
+        try:
+            with np.errstate(all="ignore"):
+                found = evaluate(e, {**self.values, **(more or {})})
+        except (KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
+            return False
+        if np.size(found) != np.size(value) and np.size(found) != 1:
+            return False
+        wanted = np.asarray(value, dtype=float)
+        same = np.size(found) == wanted.size
+        found = np.reshape(found, wanted.shape) if same else np.broadcast_to(np.reshape(found, ()), wanted.shape)
+        scale = float(np.max(np.abs(wanted), initial=0.0))
+        scale = scale if math.isfinite(scale) else 1.0
+        return bool(np.allclose(found, wanted, rtol=self.near, atol=self.near * scale + 1e-300, equal_nan=True))
+
+
+def partial(above: str, below: str) -> Sym:
+    """Return the symbol ∂above/∂below.
+
+    >>> partial("z", "x1").name, partial("z", "x1").latex
+    ('∂z/∂x1', '\\\\frac{\\\\partial z}{\\\\partial x_{1}}')
+    """
+    over, under = name_latex(above), name_latex(below)
+    return Sym(f"∂{above}/∂{below}", rf"\frac{{\partial {over}}}{{\partial {under}}}")
+
+
+def _transcendental(e: Expr) -> bool:
+    from gyaku.explain.formula import Call, Power
+
+    return isinstance(e, (Call, Power)) or any(_transcendental(p) for p in e.parts)

@@ -1,0 +1,87 @@
+"""The graph as a tree in text: formula, value and δ of each node, inputs below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gyaku.explain.derivation_read import Reading
+from gyaku.explain.derivation_text import array_text, width
+from gyaku.explain.formula_text import text
+from gyaku.explain.model import Explanation, Item
+from gyaku.explain.phrases import phrases
+
+_MOST = 60  # rows
+
+
+def tree(explanation: Explanation, *, lang: str | None = None) -> str:
+    """Return the graph as text, the result on top, with values and (where known) the derivative by each node.
+
+    >>> import gyaku as gy
+    >>> from gyaku.explain.build import explain
+    >>> a, x, y = (gy.tensor(v, requires_grad=True) for v in (2.0, 3.0, 1.0))
+    >>> s = a * x
+    >>> z = s - y
+    >>> print(tree(explain(z), lang="en"))
+    z = s - y   = 5   ∂z/∂z = 1
+    ├─ s = ax   = 6   ∂z/∂s = 1
+    │  ├─ a     = 2   ∂z/∂a = 3
+    │  └─ x     = 3   ∂z/∂x = 2
+    └─ y        = 1   ∂z/∂y = -1
+    """
+    reading = Reading(explanation)
+    rows: list[tuple[str, str, str]] = []
+    seen: set[str] = set()
+    say = phrases(lang)
+
+    def walk(item: Item, first: str, rest: str) -> None:
+        if len(rows) >= _MOST:
+            return
+        again = item.key in seen and bool(item.arrows)
+        seen.add(item.key)
+        head = first + _head(reading, item) + (f" {say('again')}" if again else "")
+        rows.append((head, *_numbers(reading, item)))
+        inputs = [] if again else [explanation[a.source] for a in item.arrows if not explanation[a.source].inline]
+        for i, each in enumerate(inputs):
+            last = i == len(inputs) - 1
+            walk(each, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+    walk(explanation.result, "", "")
+    return _aligned(rows) + ("\n..." if len(rows) >= _MOST else "")
+
+
+def _head(reading: Reading, item: Item) -> str:
+    name = reading.name(item.key)
+    if item.kind not in ("op", "group"):
+        return name
+    full = reading.full.find(item.key)
+    meaning = reading.meaning(full) if full is not None and item.kind == "op" else None
+    return f"{name} = {item.formula if meaning is None else text(meaning)}"
+
+
+def _numbers(reading: Reading, item: Item) -> tuple[str, str]:
+    value, delta = (_number(reading, v) for v in (item.value, item.delta))
+    arrives = f"{reading.delta(item.key).name} {delta}" if delta and item.kind != "constant" else ""
+    return value, arrives
+
+
+def _number(reading: Reading, value: Any) -> str:
+    if value is None:
+        return ""
+    array = np.asarray(value)
+    written, _, whole = array_text(array.reshape(()) if array.size == 1 else array, reading.tolerance)
+    if len(written) > 20:
+        written = f"[{'×'.join(map(str, array.shape))}]"
+        return f"= {written}"
+    return f"{'=' if whole else '≈'} {written}"
+
+
+def _aligned(rows: list[tuple[str, str, str]]) -> str:
+    first = min(max(width(row[0]) for row in rows), 46)
+    second = max(width(row[1]) for row in rows)
+    lines = []
+    for head, value, delta in rows:
+        line = head + " " * max(first - width(head), 0) + "   " + value
+        lines.append((line + " " * (second - width(value)) + "   " + delta).rstrip())
+    return "\n".join(lines)
