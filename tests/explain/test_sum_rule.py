@@ -51,6 +51,7 @@ def test_paths_add_up_to_the_gradient(case: Case, sample: Sample) -> None:
         assert all(t.grad is None for t in leaves)
         y.backward(gy.tensor(seed, dtype=y.dtype), retain_graph=True)
         assert_sums(explanation, leaves)
+        assert all(isinstance(a.formula, str) for a in explanation.arrows)
 
 
 UNARY = [lambda a: a.tanh(), lambda a: (a * 0.3).exp(), lambda a: a.sigmoid(), lambda a: -a, lambda a: a * a]

@@ -49,8 +49,9 @@ def _until_small(full: Explanation) -> Explanation:
     are put together instead; loose operations fold by line, or simply by number.
     """
     finer: list[Group] = by_module(full)
-    for depth in range(deepest(full), -1, -1):
-        groups = finer if depth == deepest(full) else by_depth(full, depth)
+    levels = deepest(full)
+    for depth in range(levels, -1, -1):
+        groups = finer if depth == levels else by_depth(full, depth)
         view = _view(full, groups)
         if len(view.items) <= MANY:
             return view if len(view.items) >= _FEW or groups is finer else _view(full, merged(finer, MANY // 4))

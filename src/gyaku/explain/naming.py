@@ -78,12 +78,9 @@ def chain_of(module: Any) -> list[Any]:
     """Return the modules from the outermost one down to ``module``."""
     chain = [module]
     while "_parent" in chain[-1].__dict__:
-        above = chain[-1].__dict__["_parent"][0]()
-        if (
-            above is None
-            or any(above is m for m in chain)
-            or not any(child is chain[-1] for child in above._modules.values())
-        ):
+        parent, name = chain[-1].__dict__["_parent"]
+        above = parent()
+        if above is None or above._modules.get(name) is not chain[-1] or any(above is m for m in chain):
             break
         chain.append(above)
     return chain[::-1]
