@@ -154,6 +154,16 @@ def test_an_overwritten_constant_is_noticed() -> None:
     assert picture["c"].value is None and picture["c"].note == "overwritten" and picture["w"].delta == [1]
 
 
+def test_an_overwritten_constant_that_nobody_names_is_noticed_where_it_was_saved() -> None:
+    w, held = gy.tensor([1.0], requires_grad=True), [gy.tensor([5.0])]
+    y = (2 * (w * held[0])).sum()
+    before = explain(y)
+    held[0].zero_()
+    after = explain(y)
+    assert before["c1"].value == [5] and before.missing == ""
+    assert after["c1"].value is None and after.missing == "overwritten"
+
+
 def test_a_leaf_that_nobody_holds_is_lost_or_found_in_what_was_saved() -> None:
     y = gy.tensor(2.0, requires_grad=True) + 1
     z = gy.tensor(2.0, requires_grad=True).square()

@@ -20,20 +20,40 @@ def fill_values(graph: Graph, known: list[Tensor]) -> None:
     """
     held = _saved_by_users(graph)
     tensors = {t._node: t for t in known if t._node is not None}
-    arrays = {id(t._array): t for t in known}
     first_use = _first_uses(graph)
+    stale = _stale_constants(graph, {id(t._array): t for t in known}, first_use)
     for vertex in graph.vertices:
-        if vertex.kind != "constant" and vertex.why != "failed":
+        if vertex in stale:
+            vertex.value, vertex.why = None, "overwritten"
+        elif vertex.kind == "constant":
+            vertex.value = held.get(vertex, vertex.value)
+        elif vertex.why != "failed":
             _fill(vertex, held, tensors.get(vertex.node), first_use.get(vertex, FOREIGN))
-        elif _overwritten_since(vertex, arrays.get(id(vertex.constant)), first_use):
-            vertex.value, vertex.why = held.get(vertex), "overwritten"
 
 
-def _overwritten_since(vertex: Vertex, tensor: Tensor | None, first_use: dict[Vertex, float]) -> bool:
-    """Return whether a constant that is not a copy was written to after its use, as far as its tensor is known."""
-    if tensor is None or vertex.kind != "constant" or vertex.value is not vertex.constant:
-        return False
-    return not fresh(tensor, first_use[vertex])
+def _stale_constants(graph: Graph, tensors: dict[int, Tensor], first_use: dict[Vertex, float]) -> set[Vertex]:
+    """Return the constants (that are no copies) written to since their use, as far as tensors or operations know."""
+    stale = set()
+    for vertex in graph.vertices:
+        tensor = tensors.get(id(vertex.constant)) if vertex.kind == "constant" else None
+        if tensor is not None and not fresh(tensor, first_use[vertex]):
+            stale.add(vertex)
+        if vertex.why == "overwritten" and vertex.record is not None:
+            stale.update(_stale_inputs(vertex))
+    return {v for v in stale if v.kind == "constant" and v.value is v.constant}
+
+
+def _stale_inputs(vertex: Vertex) -> list[Vertex]:
+    """Return the inputs that an operation saved and that were written to afterwards."""
+    codes = [(kind, i) for kind, i in vertex.op._codes if kind == "y" or (kind == "x" and _is_array(vertex, i))]
+    pairs = zip(codes, vertex.record.cells)
+    found = [vertex.sources[i] for (kind, i), cell in pairs if kind == "x" and cell[0] > vertex.record.id]
+    return [source for source in found if source is not None]
+
+
+def _is_array(vertex: Vertex, i: int) -> bool:
+    source = vertex.sources[i]
+    return source is not None and (source.kind != "constant" or hasattr(source.constant, "shape"))
 
 
 def _fill(vertex: Vertex, held: dict[Vertex, Any], tensor: Tensor | None, first_use: float) -> None:
