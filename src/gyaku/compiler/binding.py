@@ -10,6 +10,8 @@ import numpy as np
 from gyaku.base.errors import GraphError
 from gyaku.compiler.arguments import Arguments
 from gyaku.compiler.found import Found, hyper_key, mode_key
+from gyaku.compiler.primitives import OutOfRange, within
+from gyaku.compiler.program import Equation, Program
 from gyaku.compiler.trace import Leaf, Traced
 from gyaku.core.tensor import Tensor, new_tensor, wrote
 
@@ -23,6 +25,7 @@ class Entry:
     def __init__(self, traced: Traced | None, executable: Any = None, grads: Any = None, reason: str = "") -> None:
         self.traced, self.executable, self.grads, self.reason = traced, executable, grads, reason
         self.before: Any = None  # the program as it was traced
+        self.contiguous = False  # the executable wants arrays in C order and leaves range checks to us
 
     def fits(self, grads: tuple[bool, ...]) -> bool:
         """Return whether the program is right where these tensors have a gradient at the start."""
@@ -50,6 +53,8 @@ class Bound:
         self.gradients: list[tuple[int, int]] = []
         for i, v in enumerate(traced.program.inputs):
             self._place(i, traced.sources[v])
+        self.ranges = [(i, e.param("low"), e.param("high"), e.param("also")) for i, e in ranges_of(traced.program)[0]]
+        self.contiguous = entry.contiguous
         self.groups = [g for o in found.optimizers for g in o.param_groups]
         self._see_groups()
         self._see_arrays()
@@ -162,9 +167,30 @@ class Bound:
 
     def run(self, tensors: Any, numbers: Any) -> Any:
         """Run once and return the function's result."""
-        results = self.entry.executable.run(self.fill(tensors, numbers))
+        arrays = self.fill(tensors, numbers)
+        if self.contiguous:
+            results = self._run_contiguous(arrays)
+        else:
+            results = self.entry.executable.run(arrays)
         self.after(tensors, 1, results)
         return self.result(self.traced.result, tensors, results)
+
+    def _run_contiguous(self, arrays: list[Any]) -> list[Any]:
+        """Run machine code, which wants C order: other arrays are copied, and state copied back."""
+        for i, low, high, also in self.ranges:
+            if arrays[i].size and not within(arrays[i], low, high, also):
+                raise OutOfRange("compiled step", f"whole numbers {low}..{high - 1}", "others")
+        odd = [i for i, a in enumerate(arrays) if type(a) is np.ndarray and not a.flags.c_contiguous]
+        if not odd:
+            return self.entry.executable.run(arrays)  # type: ignore[no-any-return]
+        straight = list(arrays)
+        for i in odd:
+            straight[i] = np.ascontiguousarray(arrays[i])
+        results = self.entry.executable.run(straight)
+        for i in odd:
+            if i in self.traced.program.into:
+                arrays[i][...] = straight[i]
+        return results  # type: ignore[no-any-return]
 
     def after(self, tensors: Any, steps: int, results: list[Any]) -> None:
         """Take down what the runs changed beside memory: write times, generators, gradients, hyper-parameters."""
@@ -203,6 +229,22 @@ class Bound:
         if kind is dict:
             return {k: self.result(v, tensors, results) for k, v in tree.items()}
         return tree
+
+
+def ranges_of(program: Program) -> tuple[list[tuple[int, Equation]], list[Equation]]:
+    """Return the range checks of inputs, with the number of the input, and the other range checks."""
+    place, seen = {v: i for i, v in enumerate(program.inputs)}, []
+    rest = []
+    for e in program.equations:
+        if e.op in ("reshape", "transpose", "slice", "require_range", "broadcast_to") and e.inputs[0] in place:
+            if e.op == "require_range":
+                seen.append((place[e.inputs[0]], e))
+            elif e.output.size != program.inputs[place[e.inputs[0]]].size:
+                continue  # a part: the rest of the input need not be in the range
+            place[e.output] = place[e.inputs[0]]
+        elif e.op == "require_range":
+            rest.append(e)
+    return seen, rest
 
 
 class SharedMemory(GraphError):

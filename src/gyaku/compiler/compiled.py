@@ -12,7 +12,7 @@ from gyaku.backend.tracing import tracing
 from gyaku.base.errors import ArgumentError, MissingPackageError, PositionError, TraceError
 from gyaku.compiler import interpret
 from gyaku.compiler.arguments import Arguments
-from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of
+from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, ranges_of
 from gyaku.compiler.found import Found, mode_key
 from gyaku.compiler.passes import optimized
 from gyaku.compiler.primitives import OutOfRange
@@ -178,16 +178,22 @@ class Compiled:
         else:
             executable, reason = self._machine_code(traced)
             entry = Entry(traced if executable is not None else None, executable, grads, reason)
+            entry.contiguous = True
         entry.before = before
         return entry
 
     def _machine_code(self, traced: Traced) -> tuple[Any, str]:
         try:
-            from gyaku.compiler.cpu import compile_program
+            from gyaku.compiler.cpu import Executable, Unsupported
         except (MissingPackageError, ModuleNotFoundError) as missing:
             return None, f"machine code needs another package ({missing})"
+        if ranges_of(traced.program)[1]:
+            return None, "the function computes indices by itself"
         traced.program = optimized(traced.program)
-        return compile_program(traced.program, threads=self.threads), ""
+        try:
+            return Executable(traced.program, self.threads or 1), ""
+        except Unsupported as lacking:
+            return None, str(lacking)
 
     def _say(self, reason: str) -> None:
         if reason != self.fallback_reason:
@@ -209,10 +215,9 @@ def _used(entry: Entry, found: Found) -> set[int]:
         return set()
     sources = entry.traced.sources.values()
     kept = {id(found.tensors[s[1]]) for s in sources if s[0] == "tensor" and s[1] < len(found.tensors)}
-    for s in sources:
-        if s[0] == "counter":
-            kept |= {id(t) for t in found.counters[s[1]].tensors}
-    return kept
+    stepped = {id(found.tensors[k]) for k in entry.traced.stepped if k < len(found.tensors)}
+    counted = [t for c in found.counters for p, t in zip(c.params, c.tensors) if id(p) in stepped]
+    return kept | {id(t) for t in counted}
 
 
 def compile(

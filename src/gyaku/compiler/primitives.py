@@ -266,10 +266,17 @@ class OutOfRange(PositionError):
 
 
 def _require_range(p: Params, t: Any) -> Any:
-    if t.size and not (t.min() >= p["low"] and t.max() < p["high"]):
-        bad = t[(t < p["low"]) | (t >= p["high"])].reshape(-1)[0]
-        raise OutOfRange(p.get("what", "compiled step"), f"whole numbers {p['low']}..{p['high'] - 1}", str(bad))
+    if t.size and not within(t, p["low"], p["high"], p.get("also")):
+        raise OutOfRange(p.get("what", "compiled step"), f"whole numbers {p['low']}..{p['high'] - 1}", "others")
     return t
+
+
+def within(t: Any, low: int, high: int, also: int | None = None) -> bool:
+    """Return whether all whole numbers in ``t`` are in low .. high - 1, or ``also``."""
+    if low == 0 and also is None and t.dtype.kind in "iu":
+        return bool(np.maximum.reduce(t.view(f"u{t.itemsize}"), axis=None) < high)  # below 0 is far above
+    inside = (t >= low) & (t < high)
+    return bool((inside if also is None else inside | (t == also)).all())
 
 
 _enter("mask", "random", _mask, lambda p, x: [(p["shape"], np.bool_, False)])

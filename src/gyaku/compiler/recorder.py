@@ -48,7 +48,7 @@ class Recorder:
         self.sources: list[Source] = []
         self.names: dict[int, str] = {}
         self.examples: dict[Var, Any] = {}
-        self.ranges: dict[Var, tuple[int, int]] = {}
+        self.ranges: dict[Var, tuple[int, int, int | None]] = {}  # whole numbers: low .. high - 1, or another one
         self.checked: dict[Var, Var] = {}  # whole numbers, and the same after their check, read from then on
         self.generators, self.drawn = generators, [0] * len(generators)
         self.live = live
@@ -116,7 +116,19 @@ class Recorder:
         inputs = tuple([self.checked.get(v, v) if type(v) is Var else v for v in inputs])
         outputs = tuple([self.new(*kind) for kind in infer(op, params, inputs)])
         self.equations.append(Equation(op, inputs, tuple(params.items()), outputs, self._line()))
+        self._note_range(op, inputs, params, outputs[0])
         return outputs
+
+    def _note_range(self, op: str, inputs: tuple[Any, ...], params: dict[str, Any], y: Var) -> None:
+        """Note in which range the whole numbers of a value lie, where that is plain."""
+        if op in ("reshape", "transpose", "broadcast_to", "slice", "copy") and inputs[0] in self.ranges:
+            self.ranges[y] = self.ranges[inputs[0]]
+        elif op == "where" and inputs[1] in self.ranges and inputs[2] == 0:
+            low, high, _ = self.ranges[inputs[1]]  # labels, with 0 in place of the one to be ignored
+            self.ranges[y] = (min(low, 0), high, None)
+        elif op in ("argmax", "argmin", "argsort"):
+            axis = dict(params.get("options", params)).get("axis")
+            self.ranges[y] = (0, inputs[0].size if axis is None else inputs[0].shape[axis], None)
 
     def _line(self) -> str:
         frame = user_frame()

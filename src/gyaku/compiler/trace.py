@@ -34,6 +34,7 @@ class Traced:
     grads: dict[int, Any] = field(default_factory=dict)  # tensor -> None (let go) or the number of a result
     hypers: list[tuple[int, int, str, Any]] = field(default_factory=list)  # (optimizer, group, name, result or value)
     written: list[int] = field(default_factory=list)  # tensors whose memory the program writes to
+    stepped: list[int] = field(default_factory=list)  # parameters that an optimizer has moved
     drawn: list[int] = field(default_factory=list)  # blocks of random words, by generator
     clears: bool = False  # gradients that were there before play no part
 
@@ -175,6 +176,8 @@ class Trace:
         for k, (t, (before, start)) in enumerate(zip(self.tensors, self.grads, strict=True)):
             now = t._grad
             reset = reset and (before is None or now is not before)
+            if id(t) in stepped:
+                traced.stepped.append(k)
             if id(t) in stepped and not self.keep:
                 traced.grads[k] = None
             elif now is before:

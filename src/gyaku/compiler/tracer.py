@@ -258,20 +258,26 @@ class Tracer(_Operators):
         self._var = new.var
         return self
 
-    def within(self, low: int, high: int, where: str) -> None:
-        """Require whole numbers in ``low .. high - 1``: a run with another one is left to eager code."""
-        known = self.recorder.ranges.get(self.var)
-        if known is None or known[0] < low or known[1] > high:
-            (checked,) = self.recorder.add("require_range", (self.var,), {"low": low, "high": high, "what": where})
-            self.recorder.checked[self.var] = checked
-            self.recorder.ranges[self.var] = self.recorder.ranges[checked] = (low, high)
+    def within(self, low: int, high: int, where: str, also: int | None = None) -> None:
+        """Require whole numbers in ``low .. high - 1`` (or ``also``): a run with another one is left to eager code."""
+        known, var = self.recorder.ranges.get(self.var), self.var
+        if known is not None and known[0] >= low and known[1] <= high and known[2] in (None, also):
+            return
+        params = {"low": low, "high": high, "also": also, "what": where}
+        (checked,) = self.recorder.add("require_range", (var,), params)
+        self.recorder.checked[var] = checked
+        self.recorder.ranges[var] = self.recorder.ranges[checked] = (low, high, also)
 
     def labels(self, where: str, classes: int, ignore: int | None) -> int | None:
-        """Require class numbers; return ``ignore`` if such a label may be present (asked of the example at hand)."""
-        if ignore is None or not self.recorder.may_ignore(self, ignore):
+        """Require class numbers; return ``ignore`` if such a label may be present (by the example at hand)."""
+        if ignore is not None and 0 <= ignore < classes:
             self.within(0, classes, where)
-            return None
-        return ignore
+            return ignore
+        if ignore is not None and self.recorder.may_ignore(self, ignore):
+            self.within(0, classes, where, also=ignore)
+            return ignore
+        self.within(0, classes, where)
+        return None
 
 
 def _in_place(name: str) -> Any:
@@ -433,7 +439,7 @@ class TracerNamespace:
         kind = np.dtype(np.int64 if dtype is None else dtype)
         made = emit("arange", start=int(start), stop=int(stop), step=int(step), dtype=kind)
         if len(made) and step > 0:
-            made.recorder.ranges[made.var] = (int(start), int(stop))
+            made.recorder.ranges[made.var] = (int(start), int(stop), None)
         return made
 
     def eye(self, *args: Any, **kwargs: Any) -> Any:
