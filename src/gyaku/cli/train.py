@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gyaku.base.errors import ArgumentError, DataError
+from gyaku.base.errors import ArgumentError, DataError, DivergedError
 from gyaku.base.text import Phrases, language
 from gyaku.cli.options import Numbers, Size, json_option, lang_option
 from gyaku.cli.terminal import answer_json, tell
@@ -80,12 +80,13 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run, to the same bits.")
 @click.option("--force", is_flag=True, help="Replace the run of that name.")
+@click.option("--no-doctor", is_flag=True, help="Do not let the doctor look on (a few percent of the time).")
 @click.option("--quiet", is_flag=True, help="No progress, no messages but errors.")
 @json_option
 @lang_option
 def train(
-    data: str | None, config: str | None, name: str | None, out: str, resume: str | None, force: bool, quiet: bool,
-    as_json: bool, lang: str | None, **settings: Any,
+    data: str | None, config: str | None, name: str | None, out: str, resume: str | None, force: bool,
+    no_doctor: bool, quiet: bool, as_json: bool, lang: str | None, **settings: Any,
 ) -> None:  # fmt: skip
     """Train a network on DATA and write runs/NAME with model, metrics and report.
 
@@ -103,7 +104,7 @@ def train(
     else:
         chosen = _config(data, config, given)
         folder, first = _folder(chosen, Path(out), name, force)
-    _train(chosen, folder, first, resume is not None, quiet, as_json, lang, say)
+    _train(chosen, folder, first, resume is not None, not no_doctor, quiet, as_json, lang, say)
 
 
 def _refuse_with_resume(others: dict[str, Any]) -> None:
@@ -168,12 +169,14 @@ def _clear(folder: Path) -> None:
 
 
 def _train(
-    config: Any, folder: Path, first: Path, resume: bool, quiet: bool, as_json: bool, lang: str | None, say: Phrases
+    config: Any, folder: Path, first: Path, resume: bool, examined: bool, quiet: bool, as_json: bool, lang: str | None,
+    say: Phrases,
 ) -> None:  # fmt: skip
     from gyaku.train.progress import Progress
     from gyaku.train.run import train_run
 
     progress = Progress(language(lang))
+    doctor = _doctor(language(lang)) if examined else None
 
     def note(text: str) -> None:
         if not quiet:
@@ -182,24 +185,42 @@ def _train(
     def report(path: Path) -> None:
         from gyaku.report import write_report
 
+        if doctor is not None:
+            from gyaku.doctor.runs import write_verdict
+
+            write_verdict(path, doctor.verdict)
         write_report(path, language(lang))
 
+    watchers = () if doctor is None else (doctor,)
     try:
         done = train_run(
             config, folder, command=_command_line(), resume=resume, say=note, report=report,
-            callbacks=() if quiet else (_Announce(say, folder, first), progress),
+            callbacks=watchers if quiet else (*watchers, _Announce(say, folder, first), progress),
         )  # fmt: skip
     except KeyboardInterrupt:
         progress.close()
         saved = (folder / "checkpoint.safetensors").exists()
         tell(say("resume", run=folder) if saved else say("interrupted"))
         raise click.exceptions.Exit(1) from None
+    except DivergedError:
+        progress.close()
+        if doctor is not None:
+            tell(str(doctor.verdict))
+        raise
     finally:
         progress.close()
     if as_json:
         answer_json({"run": str(folder), **done.results})
     if not quiet:
+        if doctor is not None:
+            tell(str(doctor.verdict))
         _sum_up(done, say)
+
+
+def _doctor(lang: str) -> Any:
+    from gyaku.doctor import Doctor
+
+    return Doctor(every=50, lang=lang)
 
 
 def _command_line() -> str:

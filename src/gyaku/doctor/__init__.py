@@ -20,9 +20,10 @@ from typing import Any
 from gyaku.doctor.callback import Doctor
 from gyaku.doctor.diseases import DISEASES, Disease
 from gyaku.doctor.examine import examine
+from gyaku.doctor.lint import LoopWarning, watch
 from gyaku.doctor.verdict import Finding, Proof, Verdict
 
-__all__ = ["DISEASES", "Disease", "Doctor", "Finding", "Proof", "Verdict", "examine"]
+__all__ = ["DISEASES", "Disease", "Doctor", "Finding", "LoopWarning", "Proof", "Verdict", "examine", "watch"]
 
 
 class _Room(types.ModuleType):

@@ -20,7 +20,7 @@ from gyaku.doctor.verdict import Verdict
 from gyaku.train.events import Callback
 
 _MOST = 400  # looks that are kept; beyond, the steps between two looks double
-_ROWS = 128  # of the batch that is looked at
+_ROWS = 96  # of the batch that is looked at
 _LABELS = 64  # batches whose labels are compared with shuffled ones
 
 
@@ -32,9 +32,9 @@ class Doctor(Callback):
     remedies. Raises ``ArgumentError`` for ``every`` below 1.
 
     >>> import gyaku as gy, numpy as np
-    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> x = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
     >>> doctor = Doctor(every=20)
-    >>> _ = gy.train.fit(gy.models.MLP(2, [8], 2), (x, (x[:, 0] > 0).astype(int)), epochs=20, callbacks=[doctor])
+    >>> _ = gy.train.fit(gy.models.MLP(2, [8], 2), (x, (x[:, 0] > 0).astype(int)), lr=0.05, callbacks=[doctor])
     >>> doctor.verdict.healthy
     True
     """
@@ -57,7 +57,9 @@ class Doctor(Callback):
         self._loop, self._plan = loop, _plan_of(loop)
         rows = np.linspace(0, loop.data.n - 1, min(_ROWS, loop.data.n)).astype(int)
         self._x, self._t = (new_tensor(np.ascontiguousarray(a[rows])) for a in (self._plan.x, self._plan.t))
-        self._weights = {name: m.weight for name, m in weight_layers(loop.model)}
+        self._variance = float(self._plan.t.var(dtype=np.float64)) or 1.0
+        self._layers = weight_layers(loop.model)
+        self._weights = {name: m.weight for name, m in self._layers}
         self._before: dict[str, Array] = {}
         if loop.step == 0:
             self._look(loop, {})
@@ -112,7 +114,7 @@ class Doctor(Callback):
             self.trace.not_finite = len(self.trace.losses) + 1
         case = Case(
             self.trace,
-            facts_of(plan, asked=200, base=1500),
+            facts_of(plan, asked=200, base=1000),
             loop.model,
             loop.optimizer,
             plan.batch_size,
@@ -141,7 +143,7 @@ class Doctor(Callback):
         on = next((p.device for p in loop.model.parameters()), None)
         if not self._weights or on is None:
             return
-        found, _ = look(loop.model, self._x.to(on), self._t.to(on), loop.objective.loss)
+        found = look(loop.model, self._x.to(on), self._t.to(on), loop.objective.loss, self._layers)
         for layer in found:
             layer.update_ratio = ratios.get(layer.name)
         self.trace.looks.append((loop.step, found))
@@ -157,11 +159,9 @@ class Doctor(Callback):
 
     def _error(self, figure: float | None) -> float:
         """Return an error in 0..1 from accuracy, or mse over variance from an rmse."""
-        assert self._plan is not None
         if figure is None:
             return float("nan")
-        variance = float(self._plan.t.var(dtype=np.float64)) or 1.0
-        return 1.0 - figure if self._loop.objective.task != "regression" else figure * figure / variance
+        return 1.0 - figure if self._loop.objective.task != "regression" else figure * figure / self._variance
 
 
 def _plan_of(loop: Any) -> Plan:

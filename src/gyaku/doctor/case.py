@@ -65,7 +65,8 @@ class Case:
     @property
     def first(self) -> list[LayerVitals]:
         """The layers before the first step."""
-        return self.trace.looks[0][1] if self.trace.looks else []
+        looks = self.trace.looks
+        return looks[0][1] if looks and looks[0][0] == 0 else []
 
     @property
     def last(self) -> list[LayerVitals]:

@@ -20,7 +20,8 @@ Json = dict[str, Any]
 
 
 def _colour(name: str) -> str:
-    return f"var(--{name}, {getattr(LIGHT, name, LIGHT.ink)})"
+    known = name if name in LIGHT.__dataclass_fields__ else "ink"
+    return f"var(--{known}, {getattr(LIGHT, known)})"
 
 
 def chart_svg(chart: Json, say: Phrases) -> str:
@@ -96,7 +97,7 @@ def _curves(chart: Json, say: Phrases) -> str:
         return _LEFT + (x - first) / ((last - first) or 1.0) * (right - _LEFT)
 
     parts = _frame(ticks, scale, right, say(chart["x"]), say(chart["y"]))
-    parts += [_text(across(x), _HEIGHT - _BOTTOM + 18, f"{x:g}") for x in sorted({first, (first + last) // 2, last})]
+    parts += [_text(across(x), _HEIGHT - _BOTTOM + 18, f"{x:g}") for x in _round(first, last)]
     if chart["mark"] is not None:
         parts.append(_line(_LEFT, scale(chart["mark"]), right, scale(chart["mark"]), "baseline", "4 4"))
     places: list[float] = []
@@ -114,6 +115,14 @@ def _curves(chart: Json, say: Phrases) -> str:
         places.append(y)
         parts.append(_text(points[-1][0] + 7, y + 4, _name(c["name"], say), anchor="start", colour=c["colour"]))
     return "".join(parts)
+
+
+def _round(first: float, last: float) -> list[float]:
+    """Return up to five round numbers between two steps."""
+    width = 10.0 ** math.floor(math.log10(max(last - first, 1.0)))
+    width *= next(m for m in (0.2, 0.5, 1.0, 2.0) if (last - first) / (m * width) <= 5)
+    start = math.ceil(first / width)
+    return [k * width for k in range(start, math.floor(last / width) + 1)]
 
 
 def _name(key: str, say: Phrases) -> str:
@@ -160,7 +169,7 @@ def _finding_html(f: Json, say: Phrases, first: bool) -> str:
         parts.append(f'<p class="note">{escape(say("explained", names=names))}</p>')
     parts.append(f"<p>{escape(f['text'][lang])}</p>")
     if f["remedy"]:
-        parts.append(f"<p>{escape(say('remedy'))}</p><pre><code>{escape(f['remedy'])}</code></pre>")
+        parts.append(f"<p><b>{escape(say('remedy'))}</b></p><pre><code>{escape(f['remedy'])}</code></pre>")
     pictures = [chart_svg(f["chart"], say)] if f["chart"] else []
     if f["proof"] is not None:
         parts.append(f"<p>{escape(_proof(f['proof'], say))}</p>")

@@ -49,7 +49,7 @@ def examine(
         batch_size, shuffle, clip_norm, seed: of the training examined. steps: its length.
         step: ``step(model, optimizer, x, t) -> loss``, a training step of your own (zero_grad, forward, backward, ...).
         validate: ``validate(model, x, t)``, an evaluation of your own.
-        proof: False runs nothing a second time; findings then need stronger signs.
+        proof: False leaves out the reruns that only prove a remedy (not those that a finding rests on).
 
     Raises what does not fit, and the error of the training itself when no finding explains it.
     """
@@ -67,7 +67,7 @@ def examine_plan(plan: Plan, *, proof: bool = True, lang: str | None = None) -> 
     trace = run(plan, every=max(1, min(20, plan.steps // 8)))
     trace.culprit = find_culprit(plan, trace)
     copy, optimizer = plan.fresh()
-    case = Case(trace, facts_of(plan), copy, optimizer, plan.batch_size, plan if proof else None, baseline_of(plan))
+    case = Case(trace, facts_of(plan), copy, optimizer, plan.batch_size, plan, baseline_of(plan))
     findings = diagnose(case, proof=proof)
     if trace.error is not None and not findings:
         raise trace.error

@@ -109,9 +109,9 @@ def _leaks(found: DataFacts, part: str, x: Array, held: Pair, standard: Array, a
     if other.shape[1] != x.shape[1] or x.shape[1] < 2:
         return
     share = float(np.isin(_keys(other), np.unique(_keys(x))).mean())
-    rows = _standardised(other, x)[:asked]
+    rows = _standardised(other, x)[: asked // 2]
     if len(x) <= base and len(x) > 20 and x.shape[1] >= _ENOUGH:
-        usual = np.median(np.sqrt(_two_nearest(standard[:asked], standard)[:, 1]))
+        usual = np.median(np.sqrt(_two_nearest(standard[: asked // 4], standard)[:, 1]))
         near = np.sqrt(_two_nearest(rows, standard)[:, 0])
         if usual > 0:
             share = max(share, float((near < _NEAR * usual).mean()))

@@ -32,7 +32,7 @@ def library_of(model: Any) -> Any:
 def array_of(t: Any) -> Array:
     """Return the numbers of a tensor or array, on the CPU, without marking Gyaku's memory as foreign."""
     if hasattr(t, "_array"):
-        found = t.detach().cpu()._array
+        found = t._array if type(t._array) is np.ndarray else t.detach().cpu()._array
     elif hasattr(t, "detach"):
         found = t.detach().cpu().numpy()
     else:

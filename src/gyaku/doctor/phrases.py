@@ -183,3 +183,56 @@ WORDS: Pairs = {
     "where": ("where", "場所"),
     "proof_head": ("Proof: the same steps with the remedy", "証明：処方を加えた同じステップの学習"),
 }
+
+LINT: Pairs = {
+    "carried": (
+        "the gradient of the step before is still there and this backward adds to it. "
+        "Hint: optimizer.zero_grad() before backward()",
+        "前のステップの勾配が残ったまま、この backward で加算されます。"
+        "backward() の前に optimizer.zero_grad() を呼んでください",
+    ),
+    "no_backward": (
+        "step before backward: no parameter has a gradient yet. Hint: loss.backward() before optimizer.step()",
+        "backward の前に step を呼んでいます。loss.backward() を先に呼んでください",
+    ),
+    "dropped": (
+        "zero_grad between backward and step throws the new gradients away. Hint: call it before backward()",
+        "backward と step の間の zero_grad が新しい勾配を捨てています。backward() の前に呼んでください",
+    ),
+    "no_gradient": (
+        "backward ran, but no parameter of this optimizer got a gradient: the loss does not depend on them. "
+        "Hint: no .detach(), .item() or new tensor between model and loss; optimizer of this model's parameters?",
+        "backward をしても、この optimizer のパラメータに勾配がありません。モデルと損失の間に .detach() や .item() が"
+        "ないか、このモデルのパラメータを渡しているか確認してください",
+    ),
+    "not_scalar": (
+        "the loss is not a scalar: its gradients are sums, so the learning rate depends on the batch size. "
+        "Hint: loss.mean().backward()",
+        "損失がスカラーではありません。勾配が和になり、学習率がバッチサイズに依存します。"
+        "loss.mean().backward() としてください",
+    ),
+    "history": (
+        "this uses a result of an earlier step with its whole history, which grows from step to step. "
+        "Hint: total += loss.item(), or .detach()",
+        "前のステップの結果を計算の履歴ごと使っており、履歴が増え続けます。"
+        "total += loss.item() または .detach() としてください",
+    ),
+    "recorded": (
+        "forward passes are recorded here that nobody sends back. Hint: evaluate inside with gy.no_grad():",
+        "backward しない順伝播が記録されています。評価は with gy.no_grad(): の中で行ってください",
+    ),
+    "awake": (
+        "{kind} is in train mode in an evaluation. Hint: model.eval() before it, model.train() after it",
+        "評価中に {kind} が train モードのままです。評価の前に model.eval()、後に model.train() を呼んでください",
+    ),
+    "no_optimizer": (
+        "parameters with a gradient that no optimizer moves: {names}. "
+        "Hint: give the optimizer model.parameters(), or requires_grad_(False)",
+        "勾配はあるのにどの optimizer も更新しないパラメータ：{names}。"
+        "model.parameters() を渡すか、requires_grad_(False) で固定してください",
+    ),
+    "squashed": (
+        "{given} before {loss}, which applies it itself. Hint: give the loss the logits",
+        "{loss} は {given} を含んでいます。その前に適用せず、ロジットをそのまま渡してください",
+    ),
+}

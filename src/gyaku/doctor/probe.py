@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,13 +53,11 @@ class LayerVitals:
 class _Seen:
     """Outputs and inputs of the weight layers during one forward pass."""
 
-    def __init__(self, model: Any) -> None:
-        self.layers = weight_layers(model)
-        names = {id(m): name for name, m in self.layers}
+    def __init__(self, layers: list[tuple[str, Any]]) -> None:
+        names = {id(m): name for name, m in layers}
         self.order: list[tuple[str, Any, Any, Any]] = []
         self.handles = [
-            m.register_forward_hook(lambda m, given, y: self._note(names[id(m)], m, given[0], y))
-            for _, m in self.layers
+            m.register_forward_hook(lambda m, given, y: self._note(names[id(m)], m, given[0], y)) for _, m in layers
         ]
 
     def _note(self, name: str, module: Any, given: Any, y: Any) -> None:
@@ -71,21 +70,22 @@ class _Seen:
             handle.remove()
 
 
-def look(model: Any, x: Any, t: Any, loss: Callable[[Any, Any], Any]) -> tuple[list[LayerVitals], float]:
-    """Run tensors ``x``, ``t`` forward and backward and return the weight layers in the order of their calls, the loss.
+def look(
+    model: Any, x: Any, t: Any, loss: Callable[[Any, Any], Any], layers: list[tuple[str, Any]] | None = None
+) -> list[LayerVitals]:
+    """Run tensors ``x``, ``t`` forward and backward and return the weight layers in the order of their calls.
 
     Modes and running values stay as they were; gradients that were there are put back.
     """
     before = [(p, p.grad) for p in model.parameters()]
     for p, _ in before:
         p.grad = None
-    seen = _Seen(model)
+    seen = _Seen(weight_layers(model) if layers is None else layers)
     try:
         with for_looking(model):
             y = model(x)
-            value = loss(y, t)
-            value.backward()
-        return [_vitals(seen.order, i, y) for i in range(len(seen.order))], float(value)
+            loss(y, t).backward()
+        return [_vitals(seen.order, i, y) for i in range(len(seen.order))]
     finally:
         seen.close()
         for p, grad in before:
@@ -110,13 +110,13 @@ def _vitals(order: list[tuple[str, Any, Any, Any]], i: int, last: Any) -> LayerV
         activation=activation,
         value_std=_std(values),
         pre_std=pre_std,
-        delta=0.0 if delta is None else float(np.sqrt((delta.astype(np.float64) ** 2).sum(axis=1)).mean()),
+        delta=0.0 if delta is None else _row_norm(delta),
         dead=float((values == 0).all(axis=0).mean()) if activation == "Relu" else None,
         saturated=float((_SLOPES[activation](values) < SATURATED).mean()) if activation in _SLOPES else None,
         weight_norm=norm(weight),
-        gain=float(weight.std(dtype=np.float64) * np.sqrt(max(1, weight[0].size))),
+        gain=_std(weight) * math.sqrt(max(1, weight[0].size)),
         offset=0.0 if bias is None else float(abs(bias.mean(dtype=np.float64)) / max(pre_std, 1e-12)),
-        alike=len(weight) > 1 and bool((weight == weight[:1]).all()),
+        alike=len(weight) > 1 and bool((weight[0] == weight[1]).all() and (weight == weight[:1]).all()),
         gradient=0.0 if grad is None else norm(grad),
     )
 
@@ -125,9 +125,14 @@ def _rows(a: Array) -> Array:
     return a.reshape(len(a), -1)
 
 
+def _row_norm(a: Array) -> float:
+    """Return the mean norm of the rows; in float64, because deltas may be very small."""
+    rows = a.astype(np.float64)
+    return float(np.sqrt(np.einsum("ij,ij->i", rows, rows)).mean())
+
+
 def _std(a: Array) -> float:
-    with np.errstate(all="ignore"):
-        return float(a.std(dtype=np.float64))
+    return norm(a - a.mean()) / math.sqrt(max(1, a.size))
 
 
 def norm(a: Array) -> float:
@@ -136,4 +141,8 @@ def norm(a: Array) -> float:
     >>> norm(np.array([3.0, 4.0]))
     5.0
     """
-    return float(np.sqrt((a.astype(np.float64) ** 2).sum()))
+    flat = a.ravel()
+    square = float(np.dot(flat, flat))
+    if not 1e-30 < square < 1e30 and flat.dtype != np.float64:  # float32 would overflow, or lose everything
+        return norm(flat.astype(np.float64))
+    return math.sqrt(square) if square >= 0 else square

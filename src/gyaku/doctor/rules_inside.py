@@ -19,7 +19,7 @@ from gyaku.doctor.verdict import Chart, Curve, Finding
 _SMALL, _LARGE = 0.2, 3.5  # deviation of the weights times sqrt(inputs)
 _VANISHED, _EXPLODED = 1e-3, 1e3
 _GROWN = 30.0
-_DEAD, _SATURATED = 0.5, 0.6
+_DEAD, _SATURATED = 0.8, 0.6
 
 
 def _chart(layers: list[LayerVitals], y: str, values: list[float], *, log: bool = True, mark: Any = None) -> Chart:
@@ -71,9 +71,13 @@ def _loud(case: Case, layers: list[LayerVitals]) -> Finding | None:
     first, base = case.first_loss, case.baseline
     if not layers or "not_normalised" in case.found or "target_shape" in case.found or not layers[-1].pre_std > 3.0:
         return None
-    if not first > 2.5 * base + 1.0:
-        return None
+    if not first > 2.5 * base + 1.0 or _grown(layers[:-1]):
+        return None  # what grew layer by layer is not the fault of the last one
     return _init(case, layers[-1], {"first": first, "baseline": base, "form": "outputs"}, 0.8)
+
+
+def _grown(hidden: list[LayerVitals]) -> bool:
+    return len(hidden) >= 3 and hidden[-1].value_std > _GROWN * max(hidden[0].value_std, 1e-30)
 
 
 def _init(case: Case, layer: LayerVitals, evidence: dict[str, Any], score: float) -> Finding:
@@ -85,7 +89,7 @@ def _init(case: Case, layer: LayerVitals, evidence: dict[str, Any], score: float
 def exploding_variance(case: Case) -> Finding | None:
     """Activations that grow by a factor 30 from the first hidden layer to the last, before training."""
     hidden = case.first[:-1]
-    if len(hidden) < 3 or not hidden[-1].value_std > _GROWN * max(hidden[0].value_std, 1e-30):
+    if not _grown(hidden):
         return None
     evidence = {"first": hidden[0].value_std, "last": hidden[-1].value_std}
     chart = _chart(hidden, "std", [x.value_std for x in hidden])
@@ -127,7 +131,7 @@ def vanishing(case: Case) -> Finding | None:
     evidence = {"first": hidden[0].delta, "last": hidden[-1].delta}
     chart = _chart(hidden, "delta", [x.delta for x in hidden])
     change = remedies.with_model(remedies.both(remedies.activations("ReLU"), remedies.he_values))
-    return Finding("vanishing", 1.0, hidden[0].name, evidence, "nn.ReLU()  # He's values; nn.BatchNorm1d",
+    return Finding("vanishing", 1.0, hidden[0].name, evidence, "nn.ReLU()  # for nn.Sigmoid(), with He's values",
                    chart, change=change if case.can_try else None)  # fmt: skip
 
 
@@ -156,9 +160,11 @@ def saturated(case: Case) -> Finding | None:
 
 @rule("dead_relu")
 def dead_relu(case: Case) -> Finding | None:
-    """A layer of ReLUs of which half the units answer nobody."""
+    """A layer of ReLUs of which four units in five answer nobody; half of them where the data is not learnt."""
     layer, layers = _worst(case, "dead")
-    if layer is None or layer.dead is None or layer.dead < _DEAD:
+    end = case.trace.end
+    limit = 0.5 if end is None or not end.train_error < 0.2 else _DEAD
+    if layer is None or layer.dead is None or layer.dead < limit:
         return None
     evidence = {"percent": f"{100 * layer.dead:.0f}", "units": layer.units, "rows": 256}
     chart = _chart(layers, "dead", [x.dead or 0.0 for x in layers], log=False, mark=_DEAD)

@@ -268,7 +268,8 @@ def overfitting(case: Case) -> Finding | None:
     assert end.dev_loss is not None and end.dev_error is not None and best.dev_loss is not None
     gap, ratio = end.dev_error - end.train_error, end.dev_loss / max(best.dev_loss, 1e-30)
     learnt = end.train_loss < 0.5 * end.dev_loss
-    if not (learnt and ((gap > 0.08 and ratio > 1.15) or gap > 0.2)):
+    worse = gap > 0.12 and ratio > 1.5 and end.dev_error > _as_neighbours(case) + 0.02
+    if not (learnt and (worse or gap > 0.25)):
         return None
     evidence = {"train": end.train_error, "dev": end.dev_error, "ratio": ratio, "best": best.step}
     steps = [s.step for s in scores]
@@ -276,6 +277,12 @@ def overfitting(case: Case) -> Finding | None:
                                    Curve("dev", steps, [float(s.dev_loss or 0) for s in scores], "dev")))  # fmt: skip
     return Finding("overfitting", min(1.0, 3 * gap), "", evidence, "gy.train.fit(..., patience=5, weight_decay=0.01)",
                    chart, change=_stopped(best.step) if best.step else None)  # fmt: skip
+
+
+def _as_neighbours(case: Case) -> float:
+    """Return the error of ten nearest neighbours: what noise in the data leaves to nobody is no fault of training."""
+    reachable = case.facts.reachable if case.facts is not None else None
+    return 0.0 if reachable is None else 1.0 - reachable
 
 
 def _stopped(step: int) -> Any:

@@ -170,7 +170,7 @@ class _Run:
             return
         x, t = (self.plan.tensor(a) for a in self.probe)
         try:
-            found, _ = look(self.model, x, t, self._loss_of_look)
+            found = look(self.model, x, t, self._loss_of_look)
         except Exception:  # a model or a loss that refuses the probe: the training itself will say why
             return
         for layer in found:

@@ -14,6 +14,7 @@ from gyaku.report import sections
 from gyaku.report.axes import number, percent
 from gyaku.report.phrases import TABLE
 from gyaku.report.reading import Run, read_run
+from gyaku.report.verdict import verdict_section
 
 
 def write_report(folder: str | Path, lang: str | None = None) -> Path:
@@ -58,6 +59,7 @@ def _content(run: Run, say: Phrases) -> dict[str, Any]:
         "labels": [str(x) for x in run.card["data"].get("label_names") or []],
         "headline": sections.headline(run, say),
         "tiles": sections.tiles(run, say),
+        "verdict": verdict_section(run.folder, say),
         "about": sections.about(run, say),
         "curves": sections.curves(run, say),
         "inside": sections.inside(run, say),

@@ -2,6 +2,7 @@
 
 TABLE: dict[str, tuple[str, str]] = {
     "report": ("Training report", "学習レポート"),
+    "verdict": ("Verdict of the doctor", "ドクターの診断"),
     "test": ("Test", "評価"),
     "train": ("Train", "訓練"),
     "dev": ("Dev", "開発"),

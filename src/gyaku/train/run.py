@@ -30,7 +30,8 @@ from gyaku.train.training import fit
 FORMAT, VERSION = "gyaku-run", 1
 CARD, METRICS, TIMING, STATS = "run.json", "metrics.jsonl", "timing.jsonl", "stats.jsonl"
 RESULTS, ARRAYS, CHECKPOINT, REPORT = "results.json", "arrays.safetensors", "checkpoint.safetensors", "report.html"
-FILES = (CARD, METRICS, TIMING, STATS, RESULTS, ARRAYS, CHECKPOINT, MODEL_FILE, REPORT)
+VERDICT = "doctor.json"  # written by whoever lets the doctor look
+FILES = (CARD, METRICS, TIMING, STATS, RESULTS, ARRAYS, CHECKPOINT, MODEL_FILE, REPORT, VERDICT)
 _PROBE = 256
 _LINEAR_STEPS = 600
 
