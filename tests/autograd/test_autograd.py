@@ -70,6 +70,15 @@ def test_a_penalty_on_the_gradient_can_be_trained() -> None:
     assert np.allclose(x.grad.numpy(), 2 * (1 - t**2) * (-2 * t * (1 - t**2)))
 
 
+def test_two_recorded_backwards_through_an_operation_with_several_outputs_add_up() -> None:
+    def f(x: Any) -> Any:
+        y = gy.nn.functional.layer_norm(x, (3,))
+        first = gy.autograd.grad((y * y * y).sum(), x, create_graph=True)[0]
+        return (first * gy.autograd.grad(y.exp().sum(), x, create_graph=True)[0]).sum()
+
+    assert gy.autograd.gradcheck(f, gy.tensor([[2.0, 1.0, 3.0]], dtype=gy.float64, requires_grad=True))
+
+
 # --- the checkers must catch what is slightly wrong ---
 
 

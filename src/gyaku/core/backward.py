@@ -142,7 +142,8 @@ def walk(
             targets[node] = gy
         if kind is Pick:
             slots = grads.setdefault(node.parents[0], [None] * len(node.parents[0].shape))
-            slots[node.index] = gy
+            before = slots[node.index]  # a second Pick of one output comes from a recorded backward
+            slots[node.index] = gy if before is None else before + gy
             continue
         gxs = _run_rule(node, gy, create_graph)
         if not retain:
