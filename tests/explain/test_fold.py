@@ -105,6 +105,15 @@ def test_a_group_with_two_values_used_elsewhere_gives_two_items() -> None:
     assert float(picture.paths("x").total) == pytest.approx(x.grad.item(), rel=1e-12)
 
 
+def test_only_the_end_of_a_fold_bears_its_name() -> None:
+    x = gy.tensor(0.5, dtype=gy.float64, requires_grad=True)
+    h = x.exp().sin()
+    y = (h * h).cos()
+    picture = explain(y * h, fold={"inner": (x, y)})
+    assert [picture[k].formula for k in ("h", "y")] == ["sin(exp(x))", "inner(h)"]
+    assert picture["h"].kind == picture["y"].kind == "group"
+
+
 def test_a_fold_has_the_jacobian_of_all_ways_inside() -> None:
     x = gy.tensor([0.3, -0.2, 0.5], dtype=gy.float64, requires_grad=True)
     p = x.exp() / x.exp().sum()

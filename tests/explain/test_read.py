@@ -173,6 +173,14 @@ def test_a_leaf_that_nobody_holds_is_lost_or_found_in_what_was_saved() -> None:
     assert found.items[0].value == 2 and found.missing == ""
 
 
+def test_a_result_written_to_since_is_computed_again() -> None:
+    x = gy.tensor([1.0, 2.0], requires_grad=True)
+    h = x + 1
+    y = (h + x).sum()
+    h.detach().zero_()
+    np.testing.assert_array_equal(explain(y)["h"].value, [2, 3])
+
+
 def test_values_shown_are_copies() -> None:
     w = gy.tensor([1.0, 2.0], requires_grad=True)
     picture = explain((w * 2).sum())
@@ -288,6 +296,19 @@ def test_a_derivative_of_a_derivative_is_a_graph_too() -> None:
     assert x.grad is not None
     np.testing.assert_allclose(picture.paths("x").total, x.grad.numpy(), rtol=1e-12)
     assert len([i for i in picture.items if i.name == "values"]) == 1
+
+
+def test_an_output_saved_by_two_backwards_is_one_item() -> None:
+    x = gy.tensor([[2.0, 1.0, 3.0]], dtype=gy.float64, requires_grad=True)
+    y = nn.functional.layer_norm(x, (3,))
+    once = gy.autograd.grad((y * y * y).sum(), x, create_graph=True)[0]
+    twice = gy.autograd.grad(y.exp().sum(), x, create_graph=True)[0]
+    E = (once * twice).sum()
+    picture = explain(E)
+    E.backward()
+    assert [i.output for i in picture.items if i.op is not None and i.op.name == "layer_norm"] == [0, 1, 2]
+    assert x.grad is not None
+    np.testing.assert_allclose(picture.paths("x").total, x.grad.numpy(), rtol=1e-9)
 
 
 def test_a_leaf_alone_is_a_graph_of_one_item() -> None:

@@ -62,6 +62,18 @@ def test_a_recorded_backward_brings_the_gradient_of_an_array() -> None:
     np.testing.assert_array_equal(explain(y)["w"].delta, [2, 40])
 
 
+def test_a_buffer_filled_anew_between_two_uses_has_two_values() -> None:
+    w, c = gy.tensor([1.0], dtype=gy.float64, requires_grad=True), gy.tensor([5.0], dtype=gy.float64)
+    with record():
+        first = w + c
+        c.fill_(7.0)
+        E = (first + (w + c)).sum()
+        E.backward()
+    picture = explain(E)
+    assert [float(i.value[0]) for i in picture.items if i.kind == "constant" and i.value is not None] == [5, 7]
+    assert [float(i.value[0]) for i in picture.items if i.formula == "w + c"] == [6, 8]  # type: ignore[index]
+
+
 def test_operations_with_several_outputs_are_recorded() -> None:
     x = gy.tensor([3.0, 1.0, 2.0], dtype=gy.float64, requires_grad=True)
     with record():

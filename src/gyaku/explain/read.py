@@ -203,16 +203,15 @@ class _Reader:
         if value is None:
             return None
         array = hasattr(value, "shape")
-        identity = value if original is None else original
-        if array and id(identity) in self.constants:
-            return self.constants[id(identity)]
+        if array and id(value) in self.constants:
+            return self.constants[id(value)]
         shape, dtype = (value.shape, value.dtype) if array else ((), None)
         vertex = Vertex("constant", None, shape, dtype, order)
-        vertex.constant = identity
+        vertex.constant = value if original is None else original
         vertex.value = None if value is MISSING else value
         self.vertices.append(vertex)
         if array:
-            self.constants[id(identity)] = vertex
+            self.constants[id(value)] = vertex
         return vertex
 
 
