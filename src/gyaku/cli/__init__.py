@@ -1,4 +1,4 @@
-"""The command ``gyaku``: train, predict, info, data, figure."""
+"""The command ``gyaku``: train, predict, info, data, figure, explain, check, doctor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 import click
 
 from gyaku.base.errors import GyakuError
+from gyaku.cli.check import check
 from gyaku.cli.data import data
+from gyaku.cli.doctor import doctor
+from gyaku.cli.explain import explain
 from gyaku.cli.figure import figure
 from gyaku.cli.info import info
 from gyaku.cli.predict import predict
@@ -64,7 +67,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, predict, info, data, figure):
+for _command in (train, predict, info, data, figure, explain, check, doctor):
     cli.add_command(_command)
 
 

@@ -69,7 +69,7 @@ def explain(
     else:
         _print(explanation, names, second, bool(wrt), say)
     if save is not None:
-        explanation.save(save, lang=say.lang)
+        explanation.save(save, **({} if save.lower().endswith(".dot") else {"lang": say.lang}))
         tell(say("saved", path=save))
 
 
@@ -126,16 +126,15 @@ def _wanted(explanation: Any, wrt: tuple[str, ...]) -> list[str]:
 def _print(explanation: Any, names: list[str], second: Any, chosen: bool, say: Phrases) -> None:
     from gyaku.explain.derivation_tree import tree
 
+    again = [] if second is None else second(names)
     click.echo(tree(explanation, lang=say.lang))
     click.echo()
     parts = (
         [explanation.derivation(n, lang=say.lang) for n in names] if chosen else [explanation.derivation(lang=say.lang)]
     )
     click.echo("\n\n".join(map(str, parts)))
-    if second is not None:
-        click.echo(f"\n{say('second')}")
-        for line in second(names):
-            click.echo(f"  {line['text']}")
+    if again:
+        click.echo("\n".join(["", say("second"), *[f"  {line['text']}" for line in again]]))
 
 
 def _answer(explanation: Any, names: list[str], second: Any, say: Phrases) -> dict[str, Any]:

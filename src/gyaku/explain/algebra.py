@@ -358,7 +358,8 @@ def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = (), depth: int = _DEEP
     if depth == 0 or cost(best) <= 2:
         return best
     alone: list[dict[Expr, Expr]] = [{m: n} for n, m in names]
-    for known in (dict(pair for one in alone for pair in one.items()), *alone):
+    every: dict[Expr, Expr] = {m: n for n, m in names}
+    for known in (every, *alone):
         best = min(best, normal(substitute(e, known)), normal(substitute(plain, known)), key=cost)
     for name, meaning in names:
         for rest, back in ((e - meaning, lambda r, n=name: n + r), (e + meaning, lambda r, n=name: r - n),
@@ -373,7 +374,7 @@ def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = (), depth: int = _DEEP
 def inline(e: Expr, meanings: dict[Expr, Expr]) -> Expr:
     """Return a formula with every symbol replaced by its meaning, until only symbols without one are left."""
     for _ in range(len(meanings) + 1):
-        known = {s: meanings[s] for s in symbols(e) if s in meanings}
+        known: dict[Expr, Expr] = {s: meanings[s] for s in symbols(e) if s in meanings}
         if not known:
             return e
         e = substitute(e, known)

@@ -42,8 +42,10 @@ def derivation(explanation: Explanation, name: Any = None, *, lang: str | None =
     >>> z = t * t
     >>> print(derivation(explain(z), "y", lang="en"))
     ∂z/∂y: 2 paths from z back to y. Multiply along each, then add.
-      path 1: ∂z/∂t · ∂t/∂y = t · (-1) = 5 · (-1) = -5
-      path 2: ∂z/∂t · ∂t/∂y = t · (-1) = 5 · (-1) = -5
+      path 1: z ← t ← y
+        ∂z/∂t · ∂t/∂y = t · (-1) = 5 · (-1) = -5
+      path 2: z ← t ← y
+        ∂z/∂t · ∂t/∂y = t · (-1) = 5 · (-1) = -5
       ∂z/∂y = -5 - 5
             = -10
             = -2(ax - y)
@@ -115,7 +117,7 @@ def _equation(left: Sym, rights: Sequence[Right], value: Any) -> Equation:
 
 def _of_path(reading: Reading, path: Path) -> Equation:
     first, *rest = _along(reading, path)
-    return Equation(first.text, first.latex, tuple(rest), float(np.sum(path.product)))
+    return Equation(first.text, first.latex, tuple(rest), float(np.sum(path.product)), part=True)
 
 
 def _along(reading: Reading, path: Path) -> list[Right]:

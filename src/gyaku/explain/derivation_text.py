@@ -110,13 +110,15 @@ class Equation:
     latex: str
     rights: tuple[Right, ...]
     value: Any = None
+    part: bool = False  # of a derivation: stands further in, and in one line where it fits
 
-    def lines(self, indent: int = 2) -> list[str]:
-        """Return the equation in lines: in one where it fits, else one right side below the other."""
+    def lines(self) -> list[str]:
+        """Return the equation in lines: in one where it is short, else one right side below the other."""
+        indent = 4 if self.part else 2
         rights = _without_repeats(self.rights, self.left)
         one = " ".join([self.left, *[f"{r.sign} {r.text}" for r in rights]]).strip()
         pad = " " * indent
-        if len(rights) <= 2 and indent + len(one) <= WIDTH:
+        if (len(rights) <= 2 or self.part) and indent + len(one) <= WIDTH:
             return [pad + one]
         out: list[str] = []
         head = f"{pad}{self.left} "

@@ -214,7 +214,7 @@ def _inputs(steps: tuple[tuple[str, ast.expr], ...], text: str) -> tuple[str, ..
                 raise _at(text, _column(part, text), f"{part.id} is a function", f"write {part.id}(...)")
             if part.id not in known:
                 found[part.id] = None
-        if name in FUNCTIONS or name in found:
+        if name in FUNCTIONS or name in found or (name and name in known):
             raise ArgumentError("expression", "a new name for each part", repr(name))
         known.add(name)
     return tuple(found)

@@ -32,7 +32,7 @@ class Unreadable(Exception):
 def evaluate(e: Expr, values: Values) -> Any:
     """Return the value of a formula with numbers or arrays for its symbols (``π`` is known).
 
-    >>> evaluate(2 * Sym("x") ** 2, {"x": 3.0})
+    >>> float(evaluate(2 * Sym("x") ** 2, {"x": 3.0}))
     18.0
     """
     if isinstance(e, Num):

@@ -67,8 +67,8 @@ class Text:
         factors = e.factors if isinstance(e, Product) else (e,)
         above = [f for f in factors if not _below(f)]
         below = [power(f.base, mul(-1, f.exponent)) for f in factors if isinstance(f, Power) and _below(f)]
-        sign, number = ("-" if number < 0 else ""), abs(number)
-        first, second = _split(number, bool(below))
+        sign = "-" if number < 0 else ""
+        first, second = _split(-number if sign else number, bool(below))
         if not below and second == 1:
             if len(above) == 1 and first == 1:
                 text, own = self._powered(above[0])
