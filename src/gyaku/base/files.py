@@ -14,6 +14,7 @@ import secrets
 import shutil
 import socket
 import stat
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -368,3 +369,32 @@ def load_tree(path: Location) -> Any:
     if TREE_KEY not in metadata:
         return arrays
     return rebuild(metadata[TREE_KEY], arrays, f"load {os.fspath(path)}")
+
+
+# --- a folder that is this user's alone ---
+def private_folder(path: Location) -> Path | None:
+    """Return a folder that only this user may enter, made if need be; None where it belongs to others or cannot be."""
+    folder = Path(path)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.lstat()
+        if hasattr(os, "getuid"):
+            if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid():
+                return None
+            if stat.S_IMODE(about.st_mode) & 0o077:
+                folder.chmod(0o700)
+    except OSError:
+        return None
+    return folder
+
+
+def user_cache() -> Path:
+    """Return where this user's caches lie: ``GYAKU_CACHE``, else ``gyaku`` in the system's cache folder."""
+    given = os.environ.get("GYAKU_CACHE")
+    if given:
+        return Path(given)
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "gyaku" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "gyaku"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gyaku"

@@ -30,7 +30,7 @@ class Arguments:
         if isinstance(value, Tensor):
             return self._tensor(value)
         if isinstance(value, (float, np.floating)):
-            self.key.append(("number", bool(value)))
+            self.key.append(("number",))
             self.numbers.append(float(value))
             return _Number(len(self.numbers) - 1)
         if kind in _PLAIN:

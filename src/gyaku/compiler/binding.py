@@ -27,9 +27,15 @@ class Entry:
         self.before: Any = None  # the program as it was traced
         self.contiguous = False  # the executable wants arrays in C order and leaves range checks to us
 
-    def fits(self, grads: tuple[bool, ...]) -> bool:
-        """Return whether the program is right where these tensors have a gradient at the start."""
-        return self.traced is None or self.traced.clears or grads == self.grads
+    def fits(self, grads: tuple[bool, ...], found: Found, numbers: list[float]) -> bool:
+        """Return whether the program is right for these gradients at the start, and for these numbers."""
+        if self.traced is None:
+            return True
+        return (self.traced.clears or grads == self.grads) and self.holds(found, numbers)
+
+    def holds(self, found: Found, numbers: Any) -> bool:
+        """Return whether the numbers that the function asked about are 0, or not, as they were."""
+        return all(bool(number_at(s, found, numbers)) == truth for s, truth in self.traced.truths.items())
 
 
 class Bound:
@@ -48,7 +54,7 @@ class Bound:
         self.refresh: list[tuple[int, Tensor]] = []
         self.args: list[tuple[int, int]] = []
         self.numbers: list[tuple[int, int]] = []
-        self.hypers: list[tuple[int, dict[str, Any], str, Any]] = []
+        self.hypers: list[tuple[int, tuple[Any, ...]]] = []
         self.rngs: list[tuple[Any, Any]] = []
         self.gradients: list[tuple[int, int]] = []
         for i, v in enumerate(traced.program.inputs):
@@ -74,8 +80,7 @@ class Bound:
         elif kind == "grad":
             self.gradients.append((i, source[1]))
         elif kind == "hyper":
-            group = found.optimizers[source[1]].param_groups[source[2]]
-            self.hypers.append((i, group, source[3], source[4] if len(source) > 4 else None))
+            self.hypers.append((i, source))
         elif kind == "counter":
             self.arrays[i] = found.counters[source[1]].array
         elif kind == "rng":
@@ -97,9 +102,8 @@ class Bound:
     def _see_groups(self) -> None:
         self.values = [list(g.values()) for g in self.groups]
         self.kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
-        for i, group, name, sub in self.hypers:
-            value = group[name]
-            self.arrays[i] = float(value if sub is None else value[sub])
+        for i, source in self.hypers:
+            self.arrays[i] = number_at(source, self.found, ())
 
     # -- guards -------------------------------------------------------------------------------------------------------
     def takes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -117,7 +121,11 @@ class Bound:
                 if len(args) < 2 or len(set(map(id, args))) == len(args):
                     return args, ()
         given = Arguments(args, kwargs)
-        if given.key != self.key or not all(map(operator.is_, given.objects, self.objects)):
+        if (
+            given.key != self.key
+            or not self.entry.holds(self.found, given.numbers)
+            or not all(map(operator.is_, given.objects, self.objects))
+        ):
             return None
         if any(id(t._cell) in self.cells and self.found.index(t) is None for t in given.tensors):
             return None
@@ -143,7 +151,9 @@ class Bound:
 
     def _same_kinds(self) -> bool:
         kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
-        if kinds != self.kinds:
+        if kinds != self.kinds or not all(
+            bool(number_at(s, self.found, ())) == truth for s, truth in self.traced.truths.items() if s[0] == "hyper"
+        ):
             return False
         if any(a[0] is not b["params"] for a, b in zip(self.values, self.groups) if a):
             return False
@@ -252,6 +262,16 @@ class SharedMemory(GraphError):
 
     def __init__(self) -> None:
         super().__init__("compiled step", "tensors with memory of their own", "memory shared by two of them")
+
+
+def number_at(source: tuple[Any, ...], found: Found, numbers: Any) -> float:
+    """Return what a number of the program is now: a hyper-parameter, a counter or an argument."""
+    if source[0] == "hyper":
+        value = found.optimizers[source[1]].param_groups[source[2]][source[3]]
+        for k in source[4:]:
+            value = value[k]
+        return float(value)
+    return found.counters[source[1]].value if source[0] == "counter" else float(numbers[source[1]])
 
 
 def as_array(value: Any) -> Any:

@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from gyaku.backend.random import Generator, default_generator
 from gyaku.backend.tracing import tracing
-from gyaku.base.errors import ArgumentError, MissingPackageError, PositionError, TraceError
+from gyaku.base.errors import ArgumentError, MissingPackageError, ShapeError, TraceError
 from gyaku.compiler import interpret
+from gyaku.compiler import steps as many
 from gyaku.compiler.arguments import Arguments
 from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, ranges_of
 from gyaku.compiler.found import Found, mode_key
@@ -20,6 +24,7 @@ from gyaku.compiler.program import Program
 from gyaku.compiler.recorder import Live
 from gyaku.compiler.trace import SideEffect, Trace, Traced
 from gyaku.core.mode import state
+from gyaku.core.tensor import new_tensor
 
 RUNNERS = ("cpu", "interpret")
 MANY = 8  # traces after which it is said that they are many
@@ -105,7 +110,7 @@ class Compiled:
         grads = grads_of([*found.tensors, *tensors])
         reason = found.refusal or self._refusal(found, tensors)
         entry = Entry(None, reason=reason) if reason else None
-        entry = entry or next((e for e in self._entries.get(key, ()) if e.fits(grads)), None)
+        entry = entry or next((e for e in self._entries.get(key, ()) if e.fits(grads, found, given.numbers)), None)
         if entry is None:
             entry, found, tensors = self._traced(given, found, tensors, key, grads)
         if entry.reason:
@@ -199,6 +204,71 @@ class Compiled:
         if reason != self.fallback_reason:
             warnings.warn(f"compile: {self.function!r} runs eagerly: {reason}.", stacklevel=5)
 
+    # -- many steps -----------------------------------------------------------------------------------------------
+    def steps(self, *sources: Any, rows: Any, hyper: dict[str, Any] | None = None, rng: Any = None) -> Any:
+        """Run one step for each line of ``rows`` (steps, batch), all inside one call that lets other threads run.
+
+        Step k is ``function(*(s[rows[k]] for s in sources))``. ``hyper`` gives hyper-parameters of all groups one value a
+        step (``{"lr": array}``); ``rng`` (steps, 3) sets seed, stream and counter of the default generator before each.
+        Returns the function's results with a leading axis of steps.
+        """
+        arrays = many.plain_sources(sources)
+        rows = many.checked_rows(rows, len(arrays[0]))
+        hyper = {name: np.asarray(values, dtype=np.float64) for name, values in (hyper or {}).items()}
+        if any(v.shape != rows.shape[:1] for v in hyper.values()):
+            raise ShapeError("steps", f"one value a step ({len(rows)})", str({k: v.shape for k, v in hyper.items()}))
+        if len(rows) == 0:
+            raise ShapeError("steps", "at least one step", "none")
+        with self._lock:
+            bound, _ = self._bound(tuple([new_tensor(a[rows[0]]) for a in arrays]), {})
+            groups = [g for o in bound.found.optimizers for g in o.param_groups]
+            if not many.can_run_many(bound, arrays, rows) or not self._same_truths(bound, hyper):
+                return many.one_by_one(self, groups, arrays, rows, hyper, rng)
+            results = many.run_many(bound, arrays, rows, hyper, rng)
+            for group in groups:
+                group.update({name: float(values[-1]) for name, values in hyper.items() if name in group})
+            return results
+
+    def _same_truths(self, bound: Bound, hyper: dict[str, Any]) -> bool:
+        """Return whether the program asked nothing of a hyper-parameter that the steps would answer otherwise."""
+        truths = bound.traced.truths
+        asked = [(s[3], truth) for s, truth in truths.items() if s[0] == "hyper" and s[3] in hyper]
+        return all(bool(((hyper[name] != 0) == truth).all()) for name, truth in asked)
+
+    def epochs(
+        self,
+        *sources: Any,
+        batch_size: int,
+        epochs: int = 1,
+        generator: Generator | None = None,
+        drop_last: bool = False,
+        shuffle: bool = True,
+        on_epoch: Callable[[int, Any], Any] | None = None,
+        hyper: Callable[[int], dict[str, float]] | None = None,
+    ) -> list[Any]:
+        """Run whole epochs of shuffled mini-batches and return the mean of the function's scalar results for each.
+
+        The order of an epoch is ``generator.permutation(n)`` (the default generator's unless given). ``hyper(step)`` says
+        hyper-parameters by step, counted from 0. ``on_epoch(epoch, means)`` is called after each; True ends training.
+        Machine code runs for at most about 0.1 s at a time, so Ctrl-C is heard.
+        """
+        many.checked_epochs(batch_size, epochs)
+        arrays, pace, step, found = many.plain_sources(sources), many.Pace(), 0, []
+        for epoch in range(1, epochs + 1):
+            n, mean = len(arrays[0]), many.Mean()
+            order = (generator or default_generator).permutation(n) if shuffle else np.arange(n)
+            for rows in many.batches_of(order, batch_size, drop_last):
+                while len(rows):
+                    part, rows = np.split(rows, [pace.steps(rows.shape[1])])
+                    values = by_name([hyper(step + k) for k in range(len(part))]) if hyper is not None else None
+                    run = functools.partial(self.steps, *arrays, rows=part, hyper=values)
+                    mean.add(pace.run(run, part.shape[1], len(part)), part.shape[1])
+                    step += len(part)
+            found.append(mean.value())
+            if on_epoch is not None and on_epoch(epoch, found[-1]) is True:
+                break
+        return found
+
     # -- looking --------------------------------------------------------------------------------------------------
     def program(self, *args: Any, before: bool = False, **kwargs: Any) -> Program:
         """Return the program for these arguments, after the passes, or as it was traced (``before``)."""
@@ -207,6 +277,11 @@ class Compiled:
         if bound.entry.traced is None:
             raise TraceError("program", "a function that can be compiled", bound.entry.reason)
         return bound.entry.before if before else optimized(bound.entry.before)  # type: ignore[no-any-return]
+
+
+def by_name(rows: list[dict[str, float]]) -> dict[str, Any]:
+    """Return {name: values} of dictionaries with the same names."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _used(entry: Entry, found: Found) -> set[int]:
@@ -238,6 +313,3 @@ def compile(
     if not callable(function):
         raise ArgumentError("compile", "a function", type(function).__name__)
     return Compiled(function, keep_gradients=keep_gradients, runner=runner, threads=threads)
-
-
-__all__ = ["Compiled", "PositionError", "compile"]

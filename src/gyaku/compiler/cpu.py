@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,11 +20,10 @@ _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 class Code:
     """The machine code of a program for some threads and gathered inputs; holds no data."""
 
-    def __init__(self, program: Program, threads: int, gathered: tuple[int, ...]) -> None:
+    def __init__(self, program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False) -> None:
         self.program, self.threads, self.gathered = program, threads, gathered
-        self.plan, self.emitter, self.text = module_of(program, threads, gathered)
-        self.key = hashlib.sha256(self.text.encode()).hexdigest()
-        self.library = machine.library_of(self.text, self.key)
+        self.plan, self.emitter, self.text = module_of(program, threads, gathered, timed)
+        self.library = machine.library_of(self.text)
         self.functions = [_RUN(self.library.address(f"run_{t}")) for t in range(threads)]
 
 
@@ -36,13 +34,13 @@ class Executable:
     numbers for weak scalars). State is written into the arrays given.
     """
 
-    def __init__(self, program: Program, threads: int = 1) -> None:
-        self.program, self.threads = program, threads
+    def __init__(self, program: Program, threads: int = 1, timed: bool = False) -> None:
+        self.program, self.threads, self.timed = program, threads, timed
         self._codes: dict[tuple[int, ...], _Bound] = {}
 
     def _bound(self, gathered: tuple[int, ...]) -> _Bound:
         if gathered not in self._codes:
-            self._codes[gathered] = _Bound(Code(self.program, self.threads, gathered))
+            self._codes[gathered] = _Bound(Code(self.program, self.threads, gathered, self.timed))
         return self._codes[gathered]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
@@ -70,6 +68,9 @@ class Executable:
         return results
 
 
+_FIXED = ("work", "private", "constant", "cycles")
+
+
 class _Bound:
     """Machine code with its memory and its table of pointers."""
 
@@ -82,36 +83,39 @@ class _Bound:
         self.sync = _aligned(256)
         self.entries = code.emitter.table
         self.table = np.zeros((len(self.entries), 2), np.int64)
-        self.scalars = [np.zeros((), v.dtype) if v.shape == () else None for v in program.inputs]
+        self.scalars = [np.zeros((), v.dtype) for v in program.inputs]
         self.sizes = [v.nbytes for v in program.inputs]
         self.which_result = {k: i for i, k in enumerate(k for k, (_, into) in enumerate(self.outputs) if into is None)}
+        self.cycles = np.zeros((plan.threads, len(plan.order)), np.int64)
         for row, (kind, index) in enumerate(self.entries):
-            if kind == "work":
+            if kind == "cycles":
+                self.table[row, 0] = self.cycles.ctypes.data
+            elif kind == "work":
                 self.table[row, 0] = self.work.ctypes.data
             elif kind == "private":
                 self.table[row, 0] = self.private.ctypes.data
             elif kind == "constant":
                 self.table[row, 0] = code.emitter.constants[index].array.ctypes.data
-        self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in ("work", "private", "constant")]
+        self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in _FIXED]
+        self.held: list[Any] = [None] * len(self.entries)
+        self.strides = [0] * len(self.entries)
         self.address, self.gate = self.table.ctypes.data, self.sync.ctypes.data
 
     def run(
         self, arrays: Sequence[Any], varying: dict[int, Any], gathered: dict[int, tuple[Any, Any]], results: list[Any], steps: int
     ) -> None:
         """Fill the table and run."""
-        table = self.table
+        table, held = self.table, self.held
         for row, kind, index in self.live:
             stride = 0
             if kind == "input":
                 if index in varying:
-                    array = varying[index]
-                    stride = self.sizes[index]
+                    array, stride = varying[index], self.sizes[index]
                 else:
                     array = arrays[index]
-                    if not isinstance(array, np.ndarray):
-                        cell = self.scalars[index]
-                        cell[...] = array  # type: ignore[index]
-                        array = cell
+                    if type(array) is not np.ndarray:
+                        self.scalars[index][...] = array
+                        array = self.scalars[index]
             elif kind == "source":
                 array = gathered[index][0]
             elif kind == "rows":
@@ -120,8 +124,11 @@ class _Bound:
             else:
                 array = results[self.which_result[index]]
                 stride = array.strides[0] if steps > 1 else 0
-            table[row, 0] = array.ctypes.data
-            table[row, 1] = stride
+            if array is not held[row]:  # asking an array for its address takes longer than a small step
+                held[row] = array
+                table[row, 0] = array.ctypes.data
+            if stride != self.strides[row]:
+                table[row, 1] = self.strides[row] = stride
         if self.code.threads == 1:
             self.code.functions[0](self.address, steps, self.gate)
         else:

@@ -53,8 +53,8 @@ rest:
 class Emitter:
     """Writes the module; ``table`` lists what each pointer of the run-time table is."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, timed: bool = False) -> None:
+        self.plan, self.timed = plan, timed
         self.functions: dict[str, Function] = {}
         self.table: list[tuple[str, int]] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
         self.constants: list[Storage] = []
@@ -193,21 +193,38 @@ class Emitter:
                     known[key] = self._pointer(f, key, step, thread)
                 return known[key]
 
-            at = len(f.lines)
-            for task in self.plan.order:
+            for number, task in enumerate(self.plan.order):
+                clock = self._tick(f)
                 if task is BARRIER:
                     f.do("call void @barrier(ptr %sync)")
+                    self._tock(f, clock, number, thread)
                     continue
                 low, high = self.plan.bounds(task.kernel.rows, thread)
                 if task.kernel.kind in ("map", "reduce", "mask", "scatter") and task.kernel.rows <= 0:
                     high = min(high, 1) * self._all_rows(task.kernel)
                 if high > low:
                     calls[task](f, pointers, low, high)
-            del at
+                    self._tock(f, clock, number, thread)
             if self.plan.threads > 1:
                 f.do("call void @barrier(ptr %sync)")
         f.do("ret void")
         return f
+
+    def _tick(self, f: Function) -> str:
+        """Write the reading of the processor's clock, where kernels are timed."""
+        if not self.timed:
+            return ""
+        f.needs.add("declare i64 @llvm.readcyclecounter()")
+        return f.op("call i64 @llvm.readcyclecounter()")
+
+    def _tock(self, f: Function, clock: str, number: int, thread: int) -> None:
+        """Write the adding up of the cycles since ``clock``."""
+        if self.timed:
+            spent = f.op(f"sub i64 {self._tick(f)}, {clock}")
+            base = self._base(f, self._entry("cycles", 0))
+            cell = f.address(base, thread * len(self.plan.order) + number, np.int64)
+            before = f.op(f"load i64, ptr {cell}")
+            f.do(f"store i64 {f.op(f'add i64 {before}, {spent}')}, ptr {cell}")
 
     def _all_rows(self, kernel: Kernel) -> int:
         """Return what a kernel that is not shared out walks as its first loop."""
@@ -246,10 +263,12 @@ class Emitter:
         return f.op(f"getelementptr i8, ptr {base}, i64 {f.op(f'mul i64 {stride}, {step}')}")
 
 
-def module_of(program: Program, threads: int, gathered: tuple[int, ...]) -> tuple[Plan, Emitter, str]:
-    """Return plan, emitter and assembly text of a program."""
+def module_of(
+    program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False
+) -> tuple[Plan, Emitter, str]:
+    """Return plan, emitter and assembly text of a program; ``timed`` adds up the cycles of every kernel."""
     plan = Plan(program, threads, gathered, lambda dtype: lanes_of(dtype, machine.vector_bytes()))
-    emitter = Emitter(plan)
+    emitter = Emitter(plan, timed)
     return plan, emitter, emitter.text()
 
 

@@ -396,11 +396,11 @@ def _is_users(kind: type) -> bool:
 
 
 def hyper_key(name: str, value: Any) -> Any:
-    """Return what of a hyper-parameter the program depends on: flags by value, numbers by being 0 or not."""
+    """Return what of a hyper-parameter the program depends on: flags by value; numbers vary."""
     if isinstance(value, (tuple, list)):
         return tuple([hyper_key(name, v) for v in value])
     if is_dynamic(name, value):
-        return bool(value)
+        return "number"
     return (type(value), value.item() if isinstance(value, (np.generic, Tensor)) else value)
 
 

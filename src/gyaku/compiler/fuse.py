@@ -69,6 +69,7 @@ class Fusion:
             self.views[v] = whole(Storage("input", i, v.dtype, v.size, name=program.names.get(v.id, "")), v.shape)
         for e in program.equations:
             self._place(e)
+        self._merge()
         self._sink()
         self._settle()
 
@@ -194,6 +195,27 @@ class Fusion:
             at += v.shape[axis]
         self.views[e.output] = out
         self.home[e.output] = len(self.kernels) - 1
+
+    # -- a loop moves down into the loop that first uses what it makes -------------------------------------------------
+    def _merge(self) -> None:
+        for k, kernel in enumerate(self.kernels):
+            if kernel.kind == "map" and kernel.shape != () and "copy" not in kernel.extra:
+                self._merge_down(k, kernel)
+
+    def _merge_down(self, k: int, kernel: Kernel) -> None:
+        made = kernel.made
+        for j in range(k + 1, len(self.kernels)):
+            other = self.kernels[j]
+            reads = [*other.read, *other.extra.get("reads", ())]
+            if not any(self._root(v) in made for v in reads):
+                continue
+            direct = all(v in made for v in reads if self._root(v) in made)
+            if other.kind == "map" and other.shape == kernel.shape and direct and "copy" not in other.extra:
+                other.equations = [*kernel.equations, *other.equations]
+                kernel.equations = []
+                for v in made:
+                    self.home[v] = j
+            return
 
     # -- producers that only feed one reduction move into it -----------------------------------------------------------
     def _sink(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import threading
 from typing import Any
 
 from gyaku.base.errors import require
+from gyaku.compiler import cache
 
 
 def binding() -> Any:
@@ -44,7 +47,7 @@ def vector_registers() -> int:
 def attributes() -> str:
     """Return the attributes of every function."""
     bits = vector_bytes() * 8
-    return f'attributes #0 = {{ nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}'
+    return f'attributes #0 = {{ noinline nounwind "prefer-vector-width"="{bits}" "min-legal-vector-width"="{bits}" }}'
 
 
 def object_code(text: str) -> bytes:
@@ -81,11 +84,34 @@ def is_x86() -> bool:
     return str(binding().get_default_triple()).split("-")[0] in ("x86_64", "i386", "i686", "amd64")
 
 
-def library_of(text: str, key: str) -> Library:
-    """Return the machine code of a module, from memory, from the cache on disk, or made now."""
-    if key not in _loaded:
-        _loaded[key] = Library(object_code(text))
-    return _loaded[key]
+def library_of(text: str) -> Library:
+    """Return the machine code of a module: from memory, from the cache on disk, or made now."""
+    llvm = binding()
+    parts = [text, llvmlite_version(), str(llvm.llvm_version_info), llvm.get_default_triple(), llvm.get_host_cpu_name()]
+    parts.append(llvm.get_host_cpu_features().flatten())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    with _lock:
+        if key not in _loaded:
+            code = cache.load(key)
+            if code is None:
+                code = object_code(text)
+                cache.save(key, code)
+                state.compiled += 1
+            _loaded[key] = Library(code)
+        return _loaded[key]
 
 
+class _State:
+    compiled = 0  # modules that this process had to compile
+
+
+state = _State()
 _loaded: dict[str, Library] = {}
+_lock = threading.Lock()
+
+
+def llvmlite_version() -> str:
+    """Return the version of llvmlite."""
+    import llvmlite
+
+    return str(llvmlite.__version__)

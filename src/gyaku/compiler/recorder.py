@@ -54,6 +54,7 @@ class Recorder:
         self.live = live
         self.unknown: dict[int, Any] = {}  # live tensors and generators met on the way, not found beforehand
         self.constants: list[tuple[Any, Any]] = []  # (array, copy of it when it was met)
+        self.asked: dict[Var, bool] = {}  # numbers whose truth the function has asked for, with the answer
         self.stepped: set[int] = set()  # parameters whose gradient an optimizer has used, by identity
         self.wide = wide  # labels may be the ignored one, whatever the example says
         self._by_array: dict[int, Var] = {}

@@ -34,6 +34,7 @@ class Traced:
     grads: dict[int, Any] = field(default_factory=dict)  # tensor -> None (let go) or the number of a result
     hypers: list[tuple[int, int, str, Any]] = field(default_factory=list)  # (optimizer, group, name, result or value)
     written: list[int] = field(default_factory=list)  # tensors whose memory the program writes to
+    truths: dict[Source, bool] = field(default_factory=dict)  # numbers that must be 0 or not, as they were
     stepped: list[int] = field(default_factory=list)  # parameters that an optimizer has moved
     drawn: list[int] = field(default_factory=list)  # blocks of random words, by generator
     clears: bool = False  # gradients that were there before play no part
@@ -223,6 +224,8 @@ class Trace:
         into = [None if v is None else place[v] for v in self.into]
         traced.program = Program(inputs, recorder.equations, self.outputs, into, recorder.names)
         traced.sources, traced.drawn = sources, recorder.drawn
+        source_of = dict(zip(recorder.inputs, recorder.sources, strict=True))
+        traced.truths = {source_of[v]: truth for v, truth in recorder.asked.items()}
         traced.clears = traced.clears and not any(s[0] == "grad" for s in sources.values())
         self.found.generators[:] = recorder.generators
         return traced

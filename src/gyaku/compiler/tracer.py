@@ -129,6 +129,7 @@ class Scalar(_Operators, Weak):
         """Whether the number is not 0: known for an input, for whose other answer there is another program."""
         if self.value is None:
             raise refused("`if` (or `while`, `and`, `not`, `bool()`) on a traced number")
+        self.recorder.asked[self._var] = bool(self.value)
         return bool(self.value)
 
     def choose(self, yes: Any, no: Any) -> Any:
