@@ -55,6 +55,22 @@ def test_paths_that_join_inside_a_written_out_group() -> None:
     assert arrow.formula == "1 + e^x + x e^x" and arrow.local == pytest.approx(math.exp(0.7) * 1.7 + 1, rel=1e-12)
 
 
+def test_ways_that_join_are_brought_together() -> None:
+    x, y = number(0.4), number(-0.2)
+    u = x.exp() / (x.exp() + y.exp())
+    found = [a.formula for a in explain(u, fold="names").arrows]
+    assert found == ["e^(x + y)/(e^x + e^y)²", "-e^(x + y)/(e^x + e^y)²"]
+
+
+def test_a_written_out_group_of_arrays() -> None:
+    x, w, b = (
+        gy.tensor(v, dtype=gy.float64, requires_grad=True) for v in ([[1.0, 2.0]], [[1.0, 2.0], [3.0, 4.0]], [0.1])
+    )
+    h = (x @ w + b).tanh()
+    found = formulas(explain((h * h).sum(), fold="names"))
+    assert found["∂h/∂x"] == "(gy (1 - h²)) wᵀ"
+
+
 def test_arrays_say_what_arrives_for_gy() -> None:
     model = nn.Sequential(nn.Linear(4, 6), nn.Tanh())
     x = gy.tensor(np.ones((5, 4), dtype=np.float32), requires_grad=True)
