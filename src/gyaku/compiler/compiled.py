@@ -208,8 +208,8 @@ class Compiled:
     def steps(self, *sources: Any, rows: Any, hyper: dict[str, Any] | None = None, rng: Any = None) -> Any:
         """Run one step for each line of ``rows`` (steps, batch), all inside one call that lets other threads run.
 
-        Step k is ``function(*(s[rows[k]] for s in sources))``. ``hyper`` gives hyper-parameters of all groups one value a
-        step (``{"lr": array}``); ``rng`` (steps, 3) sets seed, stream and counter of the default generator before each.
+        Step k is ``function(*(s[rows[k]] for s in sources))``. ``hyper`` gives hyper-parameters of all groups one value
+        a step (``{"lr": array}``); ``rng`` (steps, 3) is seed, stream and counter of the default generator before each.
         Returns the function's results with a leading axis of steps.
         """
         arrays = many.plain_sources(sources)
@@ -248,8 +248,8 @@ class Compiled:
     ) -> list[Any]:
         """Run whole epochs of shuffled mini-batches and return the mean of the function's scalar results for each.
 
-        The order of an epoch is ``generator.permutation(n)`` (the default generator's unless given). ``hyper(step)`` says
-        hyper-parameters by step, counted from 0. ``on_epoch(epoch, means)`` is called after each; True ends training.
+        The order of an epoch is ``generator.permutation(n)`` (the default generator's unless given). ``hyper(step)``
+        gives hyper-parameters by step, from 0 on. ``on_epoch(epoch, means)`` is called after each; True ends training.
         Machine code runs for at most about 0.1 s at a time, so Ctrl-C is heard.
         """
         many.checked_epochs(batch_size, epochs)
