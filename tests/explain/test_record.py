@@ -104,6 +104,27 @@ def test_the_newest_result_of_a_record_is_explained() -> None:
         explain(empty)
 
 
+def test_the_newest_result_may_be_one_of_several_outputs() -> None:
+    x = gy.tensor([3.0, 1.0], dtype=gy.float64, requires_grad=True)
+    with record() as r:
+        x.sort()
+    picture = explain(r, gradient=[1.0, 10.0])
+    np.testing.assert_array_equal(picture.result.value, [1, 3])
+    np.testing.assert_array_equal(picture["x"].delta, [10, 1])
+
+
+def test_backward_may_run_after_the_block() -> None:
+    model = small()
+    with record():
+        _, E = step(model)
+    E.backward()
+    gy.optim.SGD(model.parameters(), lr=0.5).step()
+    picture = explain(E)
+    assert picture.missing == ""
+    for name, p in model.named_parameters():
+        np.testing.assert_array_equal(picture[name].delta, p.grad.numpy())
+
+
 def test_nothing_is_observed_afterwards_and_copies_go_with_the_graph() -> None:
     gc.collect()
     before = len(TRACES)

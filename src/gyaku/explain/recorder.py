@@ -148,7 +148,15 @@ class record:
                 "record", "operations on tensors that require grad inside the block", "none",
                 hint="compute the result inside `with gy.record():`",
             )  # fmt: skip
-        return self.last
+        return _first_output(self.last)
+
+
+def _first_output(node: Any) -> Any:
+    """Return a node, or where it has several outputs the first one that carries a gradient."""
+    if not (node.shape and type(node.shape[0]) is tuple):
+        return node
+    k = next(i for i, kind in enumerate(node.dtype) if kind.kind == "f")
+    return Pick(node, k, node.shape[k], node.dtype[k])
 
 
 def _message(op: Any, inputs: list[Any], error: BaseException) -> str:
