@@ -12,7 +12,7 @@ import numpy as np
 from gyaku.autograd.function import Function
 from gyaku.base.errors import ArgumentError, DtypeError
 from gyaku.check.case import Case
-from gyaku.check.subjects import TARGETS, Subject, subject_of
+from gyaku.check.subjects import TARGETS, LayerSubject, Subject, subject_of
 
 Array = Any
 Arrays = dict[str, Any]
@@ -77,6 +77,14 @@ def first_inputs(
     return found
 
 
+def _columns(subject: Subject, K: int) -> int:
+    """Return the columns of x that fit the parameters of a layer: the rows of W, the length of γ."""
+    first = next(iter(subject.values().values()), None)
+    if first is None or not isinstance(subject, LayerSubject) or not first.ndim or first.shape == (1,):
+        return K
+    return int(first.shape[0])
+
+
 def _one_hot(x: Array, draw: Any) -> Array:
     """Return targets that suit regression, two classes and several: rows with one 1 (any 0 and 1 for one column)."""
     if x.ndim < 2 or x.shape[-1] == 1:
@@ -91,9 +99,8 @@ def cases_of_class(layer: Any, shape: tuple[int, ...] | None, seed: int) -> list
     for i, size in enumerate(sizes):
         draw = np.random.RandomState(seed + i)
         subject = subject_of(made(layer, size, draw))
-        subject.remake = lambda size, draw: made(layer, size, draw)  # type: ignore[attr-defined]
         own = (size[0], *shape[1:]) if shape else None
-        given = first_inputs(subject, own, size, draw)
+        given = first_inputs(subject, own, (size[0], _columns(subject, size[1]), size[2]), draw)
         found += cases_of(subject, given, seed + 10 * i, extras=i == 0)
     return found
 

@@ -13,12 +13,10 @@ from gyaku.check.build import squared
 from gyaku.check.case import Case
 from gyaku.check.elementwise import elementwise, wrong_local
 from gyaku.check.hypotheses import FIRST, LAST
-from gyaku.check.losses import loss
+from gyaku.check.losses import guarded, loss
 from gyaku.check.norms import normalization
-from gyaku.check.repair import repaired
+from gyaku.check.repair import Edit, repaired
 from gyaku.check.result import Finding, Result
-
-_ORDER = ("value_after_update", "crash", "returns_none", "missing_gradient", "not_finite")
 
 
 def examine(cases: Sequence[Case]) -> Result:
@@ -42,11 +40,10 @@ def label(c: Case) -> str:
 def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
     stopped = [c for c in cases if c.first.error is not None]
     if stopped:
-        yield _stop(cases, stopped)
+        yield from _stop(cases, stopped)
     going = [c for c in cases if c.first.error is None]
     for c in going:
-        c.differentiate()
-        c.__dict__.pop("first", None)  # the point may have been moved
+        _prepare(c)
     going = [c for c in going if c.first.error is None]
     if not going:
         return
@@ -87,33 +84,39 @@ def _coarse(cases: Sequence[Case]) -> Iterator[Finding]:
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def _stop(cases: Sequence[Case], stopped: list[Case]) -> Finding:
-    """Say that a run ends with an error, and why, when equal sizes show the numbers."""
+def _stop(cases: Sequence[Case], stopped: list[Case]) -> Iterator[Finding]:
+    """Say that a run ends with an error, and why, when a change of the source or equal sizes tell."""
     c = stopped[0]
     error = c.first.error
     what = (f"{c.first.stage} stops with {type(error).__name__}: {error}",
             f"{c.first.stage} がエラーで止まります（{type(error).__name__}: {error}）")  # fmt: skip
-    only_eval = all(s.mode == "eval" for s in stopped) and any(k.mode == "train" for k in cases)
-    cause = "train_eval_confusion" if only_eval else _cause_of_stop(stopped)
-    return Finding(cause, c.subject.inputs[0], what=what, case=label(c))
+    name = c.subject.inputs[0]
+    if all(s.mode == "eval" for s in stopped) and any(k.mode == "train" for k in cases):
+        yield Finding("train_eval_confusion", name, what=what, case=label(c))
+        return
+    edit, others = _why(stopped)
+    cause = edit.cause if edit else next((f.cause for f in others if f.cause != "unknown"), "crash")
+    yield Finding(cause, name, what=what, case=label(c), edit=edit and edit.text)
+    yield from (f for f in others if f.cause != cause)
 
 
-def _cause_of_stop(stopped: list[Case]) -> str:
+def _why(stopped: list[Case]) -> tuple[Edit | None, list[Finding]]:
+    """Return a change after which nothing stops; else what is wrong when all sizes are equal."""
     if stopped[0].first.stage == "forward":
-        return "crash"
+        return None, []
     for c in stopped:
-        c.differentiate()
-        c.__dict__.pop("first", None)
-    fixed = repaired(stopped)
-    if fixed is not None:
-        return fixed.cause
-    square = squared(stopped[0])
+        _prepare(c)
+    edit = repaired(stopped)
+    square = None if edit else squared(stopped[0])
     if square is None or square.first.error is not None:
-        return "crash"
-    square.differentiate()
-    square.__dict__.pop("first", None)
-    causes = [f.cause for f in _numbers([square])]
-    return causes[0] if causes and causes[0] != "unknown" else "crash"
+        return edit, []
+    _prepare(square)
+    return None, list(_numbers([square]))
+
+
+def _prepare(c: Case) -> None:
+    c.differentiate()
+    c.__dict__.pop("first", None)  # the point may have been moved
 
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
@@ -129,10 +132,11 @@ def _numbers(cases: Sequence[Case]) -> Iterator[Finding]:
     if None in causes.values() or len(set(causes.values())) > 1:
         edit = repaired(cases)
     for n, bad in wrong.items():
-        cause = (edit.cause if edit else causes[n]) or _last(cases, bad, n)
+        own = edit or (repaired(cases, [n]) if causes[n] is None and len(wrong) > 1 else None)
+        cause = (own.cause if own else causes[n]) or _last(cases, bad, n)
         if cause == "wrong_local_derivative" and not all(c.linear for c in bad):
             cause = "upstream_not_linear"
-        yield _finding(bad[0], n, cause, edit)
+        yield _finding(bad[0], n, cause, own)
 
 
 def _is_wrong(c: Case, n: str) -> bool:
@@ -189,7 +193,7 @@ def _narrow(bad: list[Case], n: str) -> str | None:
     return None if all(not c.gradient(n).any() for c in bad) else "wrong_dtype"
 
 
-def _finding(c: Case, n: str, cause: str, edit: Any) -> Finding:
+def _finding(c: Case, n: str, cause: str, edit: Edit | None) -> Finding:
     g, right = c.gradient(n), c.numerical(n)
     if g.shape != right.shape:
         what = (f"the gradient of {n} has the shape {g.shape}, {n} has {right.shape}",
@@ -198,7 +202,7 @@ def _finding(c: Case, n: str, cause: str, edit: Any) -> Finding:
     off = np.nan_to_num(np.abs(g - right) - np.where(np.isinf(c.tolerance(n)), np.inf, 0), nan=-1.0, posinf=1e300)
     place = tuple(int(i) for i in np.unravel_index(int(np.argmax(off)), right.shape)) if right.shape else ()
     small = bool(np.max(np.abs(g - right)) < 1e-4 * (np.abs(right).max() + 1e-12))
-    mild = small and c.shape == () and cause != "wrong_dtype"  # a log(y + ε) that keeps a loss finite
+    mild = cause != "wrong_dtype" and c.shape == () and (small or guarded(c, n))
     return Finding(
         "eps_mismatch" if mild else cause, n, place, float(g[place]), float(right[place]),
         severe=not mild, case=label(c), edit=edit and edit.text,

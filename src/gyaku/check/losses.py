@@ -57,6 +57,30 @@ def _fit(c: Case, name: str, g: Any, y: Array, t: Any) -> Array | None:
     return k if agree(parts @ k, np.asarray(g, float).reshape(-1)) else None
 
 
+def guarded(c: Case, name: str) -> bool:
+    """Whether forward takes log(y + δ), which keeps a loss finite, and backward is right for log y."""
+    t, n, g = _target(c), c.numerical(name), c.gradient(name)
+    if c.shape != () or t is None or np.shape(g) != c.x.shape:
+        return False
+    found = [_guard(c.x, t, 10.0**-k) for k in range(4, 13)]
+    plain = _guard(c.x, t, 0.0)
+    fits = [(y, s) for i in (0, 1) for y in [f[i] for f in found] if (s := _scale(n, y)) and agree(s * plain[i], g)]
+    return bool(fits)
+
+
+def _guard(x: Array, t: Array, d: float) -> tuple[Array, Array]:
+    """Return the gradients of -Σ t log(softmax x + d), and of the cross-entropy of a sigmoid with the same d."""
+    y, p = _softmax(x), _sigmoid(x)
+    part = t * y / (y + d)
+    return y * part.sum(axis=-1, keepdims=True) - part, p * (1 - p) * ((1 - t) / (1 - p + d) - t / (p + d))
+
+
+def _scale(n: Array, y: Array) -> float:
+    """Return s where n = s y; 0 where there is none."""
+    s = float((n * y).sum() / (y * y).sum())
+    return s if agree(s * y, n) else 0.0
+
+
 def _explain(cases: Sequence[Case], name: str, predict: Any, scale: list[float]) -> str | None:
     """Say what differs from s (y - t)."""
     several = [(c, s, predict(c.x), _target(c), c.gradient(name)) for c, s in zip(cases, scale)]

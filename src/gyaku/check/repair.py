@@ -22,7 +22,8 @@ from gyaku.check.case import Case
 from gyaku.check.edits import Scope, changes, text_of
 from gyaku.check.subjects import FunctionSubject
 
-_SECONDS = 4.0  # of search
+_MOST = 4000  # changes that are tried
+_SECONDS = 20.0  # of the processor, for layers that take long
 _DOTS = {"dot", "matmul", "outer"}
 
 
@@ -53,10 +54,11 @@ class Place(NamedTuple):
             getattr(self.node, self.field)[self.item] = new
 
 
-def repaired(cases: Sequence[Case]) -> Edit | None:
+def repaired(cases: Sequence[Case], names: Sequence[str] = ()) -> Edit | None:
     """Return the lightest change of backward after which all gradients of all cases are right; None if none is found.
 
-    The search ends after some seconds.
+    With ``names`` only these gradients count: where two mistakes meet, each is mended alone. The search
+    is bounded.
     """
     original = cases[0].subject.backward_source
     function = None if original is None else _source(original)
@@ -65,17 +67,17 @@ def repaired(cases: Sequence[Case]) -> Edit | None:
     usable = [c for c in cases if c.subject.backward_source is original and hasattr(c, "jac")]
     if not usable:
         return None
-    usable.sort(key=lambda c: (c.first.error is None and _all_right(c, c.first.gradients), c.batch == 1))
-    until = time.monotonic() + _SECONDS
-    for cause, place, new in _ordered(function, usable[0]):
-        if time.monotonic() > until:
+    usable.sort(key=lambda c: (c.first.error is None and _all_right(c, c.first.gradients, names), c.batch == 1))
+    until = time.process_time() + _SECONDS
+    for cause, place, new in _ordered(function, usable[0])[:_MOST]:
+        if time.process_time() > until:
             return None
         old = place.get()
         before = _line(function, place)
         place.put(new)
         try:
             rule = compiled(function, original)
-            if rule is not None and all(_mends(rule, c) for c in usable):
+            if rule is not None and all(_mends(rule, c, names) for c in usable):
                 return Edit(cause, f"{before}  →  {_line(function, place)}")
         finally:
             place.put(old)
@@ -120,13 +122,13 @@ class _Tree(importlib.abc.InspectLoader):
         return self.tree
 
 
-def _mends(rule: Callable[..., Any], c: Case) -> bool:
+def _mends(rule: Callable[..., Any], c: Case, names: Sequence[str]) -> bool:
     run = c.run(rule=rule)
-    return run.error is None and _all_right(c, run.gradients)
+    return run.error is None and _all_right(c, run.gradients, names)
 
 
-def _all_right(c: Case, gradients: dict[str, Any]) -> bool:
-    for n in c.names:
+def _all_right(c: Case, gradients: dict[str, Any], names: Sequence[str]) -> bool:
+    for n in names or c.names:
         g = gradients.get(n)
         if g is None or np.shape(g) != c.arrays[n].shape:
             return False

@@ -7,10 +7,11 @@ from typing import Any
 
 from gyaku.base.text import LANGUAGES, language
 from gyaku.check.causes import CAUSES
+from gyaku.check.curve import Curve, measured
 
 _WORDS = {
-    "right": ("{title}: right. {arrays} agree with numerical differentiation in {n} cases.",
-              "{title}: 正しい。{n} 通りの条件で、{arrays} の勾配が数値微分と一致しました。"),
+    "right": ("{title}: right. The gradients by {arrays} agree with numerical differentiation in {n} cases.",
+              "{title}: 正しい。{n} 通りの条件で {arrays} の勾配が数値微分と一致しました。"),
     "wrong": ("{title}: wrong.", "{title}: 誤りがあります。"),
     "noted": ("{title}: right, with a remark.", "{title}: 正しい（注意点あり）。"),
     "values": ("backward gives {analytic:.6g} for element {place} of the gradient by {name}; numerical differentiation "
@@ -100,3 +101,20 @@ class Result:
 
     def __str__(self) -> str:
         return self.text()
+
+    def curve(self, name: str | None = None, place: tuple[int, ...] | None = None) -> Curve:
+        """Return the error of differences against their step, for one element of one array.
+
+        ``gyaku.figures.numeric_cost.save_curve(curve, "curve.svg")`` draws it.
+        """
+        return measured(self.curve_of, self.title, name, place)
+
+    def as_dict(self, lang: str | None = None) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        findings = [
+            {**{k: getattr(f, k) for k in ("cause", "name", "place", "analytic", "numeric", "severe", "case", "edit")},
+             "text": f.text(lang)}
+            for f in self.findings
+        ]  # fmt: skip
+        return {"title": self.title, "ok": self.ok, "cause": self.cause, "findings": findings, "cases": self.cases,
+                "text": self.text(lang)}  # fmt: skip

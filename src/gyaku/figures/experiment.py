@@ -30,6 +30,7 @@ CATALOGUE: tuple[str, ...] = (
     "loss_surfaces",
     "chain_rule",
     "cross_entropy_graph",
+    "numeric_cost",
     "two_layer",
     "depth_fails",
     "momentum",

@@ -1,0 +1,275 @@
+"""The check: right layers pass, wrong ones are caught, and the mistake is named."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gyaku as gy
+from check.wrong_layers import RIGHT, WRONG, Affine, BatchNorm, Mean, Sigmoid, SoftmaxWithLoss, WritesDout
+from gyaku import check, layers, nn
+from gyaku.autograd import Function
+from gyaku.base.errors import ArgumentError, UnknownNameError
+from gyaku.check.causes import CAUSES
+
+DRAW = np.random.RandomState(0)
+X, ONE_HOT, NUMBERS = DRAW.normal(size=(4, 3)), np.eye(3)[[0, 2, 1, 1]], np.array([0, 2, 1, 1])
+
+
+# --- right ones -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", RIGHT, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_right_layer_of_a_student_passes(kind: Any, seed: int) -> None:
+    result = check.layer(kind, seed=seed)
+    assert result.ok and result.cause is None, result.text("en")
+
+
+LECTURE: list[tuple[Any, ...]] = [
+    (layers.Affine(DRAW.normal(size=(3, 5)), DRAW.normal(size=5)), X),
+    (layers.Sigmoid(), X),
+    (layers.Tanh(), X),
+    (layers.ReLU(), np.round(X)),  # at kinks: the points are moved
+    (layers.LeakyReLU(), X),
+    (layers.Dropout(0.4), X),
+    (layers.BatchNorm(np.ones(3), np.zeros(3)), X),
+    (layers.RegressionLoss(), X, DRAW.normal(size=(4, 3))),
+    (layers.SigmoidWithLoss(), X, ONE_HOT),
+    (layers.SoftmaxWithLoss(), X, ONE_HOT),
+    (layers.SoftmaxWithLoss(), X, NUMBERS),
+]
+MODULES: list[tuple[Any, ...]] = [
+    (nn.Linear(3, 5), X),
+    (nn.BatchNorm1d(3), X),
+    (nn.LayerNorm(3), X),
+    (nn.Softmax(1), X),
+    (nn.Dropout(0.3), X),
+    (nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Dropout(0.2), nn.Linear(4, 2)), X),
+    (nn.MSELoss(), X, DRAW.normal(size=(4, 3))),
+    (nn.CrossEntropyLoss(), X, NUMBERS),
+    (nn.MultiClassHingeLoss(), X, NUMBERS),
+    (nn.Embedding(5, 3), np.array([1, 4, 4, 0])),
+]
+
+
+@pytest.mark.parametrize("given", [*LECTURE, *MODULES], ids=lambda g: type(g[0]).__name__)
+def test_the_layers_of_the_package_pass(given: tuple[Any, ...]) -> None:
+    result = check.layer(*given)
+    assert result.ok and result.findings == [], result.text("en")
+
+
+@pytest.mark.parametrize("kind", [layers.Affine, layers.BatchNorm, layers.SoftmaxWithLoss, nn.Linear, nn.ReLU])
+def test_a_class_is_made_by_the_names_of_its_arguments(kind: Any) -> None:
+    result = check.layer(kind)
+    assert result.ok and len(result.cases) >= 5
+
+
+def test_modes_batches_and_sizes_are_tried() -> None:
+    cases = check.layer(BatchNorm).cases
+    assert {c.split(", ")[-1] for c in cases} == {"train", "eval"}
+    assert any(c.startswith("x (1, ") for c in cases) and len({c.split(")")[0] for c in cases}) >= 4
+
+
+# --- wrong ones -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "cause"), WRONG.items(), ids=[k.__name__ for k in WRONG])
+def test_a_wrong_layer_is_caught_and_the_mistake_named(kind: Any, cause: str) -> None:
+    result = check.layer(kind)
+    assert not result.ok and result.cause == cause, result.text("en")
+
+
+def test_a_finding_names_array_element_and_both_values() -> None:
+    found = check.layer(Mean(np.ones((3, 2)), np.zeros(2)), X).findings[0]
+    assert found.name == "W" and found.place is not None and len(found.place) == 2
+    assert found.analytic is not None and found.numeric == pytest.approx(4 * found.analytic, rel=1e-6)
+    text = found.text("en")
+    assert f"{found.analytic:.6g}" in text and f"{found.numeric:.6g}" in text and "self.db = dout.sum(axis=0)" in text
+
+
+def test_a_mistake_inside_is_shown_as_a_change_of_its_line() -> None:
+    found = check.layer(next(k for k in WRONG if k.__name__ == "SkipNoDerivative")).findings[0]
+    assert found.edit is not None and "da = dout * 1.0  →  da = " in found.edit and "self.h ** 2" in found.edit
+
+
+def test_both_languages_say_everything() -> None:
+    result = check.layer(Mean)
+    assert re.search("[ぁ-ん]", result.text("ja")) and not re.search("[ぁ-んァ-ン一-龥]", result.text("en"))
+    assert all(c.en and re.search("[ぁ-んァ-ン一-龥]", c.ja) for c in CAUSES.values())
+    assert str(check.layer(Mean, lang="ja")).startswith("Mean: 誤りがあります")
+
+
+def test_every_cause_is_given_somewhere_and_none_that_does_not_exist() -> None:
+    room = Path(check.__file__).parent
+    constants = {
+        node.value
+        for path in room.glob("*.py")
+        if path.name != "causes.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert set(CAUSES) - constants == set()
+
+
+def test_a_layer_in_float32_is_told_so_and_not_called_wrong() -> None:
+    class Narrow(Sigmoid):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x.astype(np.float32))
+
+    result = check.layer(Narrow)
+    assert result.ok and [f.cause for f in result.findings] == ["wrong_dtype"] and not result.findings[0].severe
+
+
+def test_a_view_of_dout_is_remarked_and_not_called_wrong() -> None:
+    class Identity:
+        def forward(self, x: Any) -> Any:
+            return x.copy()
+
+        def backward(self, dout: Any) -> Any:
+            return dout
+
+    result = check.layer(Identity)
+    assert result.ok and [f.cause for f in result.findings] == ["aliased_gradient"]
+    assert "view of dout" in result.text("en")
+
+
+def test_the_constant_in_the_log_of_a_loss_is_no_mistake() -> None:
+    assert check.layer(SoftmaxWithLoss(), 4 * X, ONE_HOT).ok
+
+
+def test_inputs_and_the_object_are_left_as_they_are() -> None:
+    layer, x = WritesDout(), X.copy()
+    check.layer(layer, x)
+    assert np.array_equal(x, X) and vars(layer) == {}
+
+
+def test_the_random_numbers_of_the_caller_go_on() -> None:
+    np.random.seed(3)
+    gy.manual_seed(3)
+    expected = np.random.rand(), gy.rand(1).item()
+    np.random.seed(3)
+    gy.manual_seed(3)
+    check.layer(layers.Dropout(0.3), X)
+    assert (np.random.rand(), gy.rand(1).item()) == expected
+
+
+# --- other interfaces -------------------------------------------------------------------------------------------------
+
+
+class Cube(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x * x * x
+
+    @staticmethod
+    def backward(ctx: Any, gy: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * gy
+
+
+class WrongCube(Cube):
+    @staticmethod
+    def backward(ctx: Any, gy: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return -3 * x * x * gy
+
+
+class Detached(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+
+    def forward(self, x: Any) -> Any:
+        return gy.tanh(self.first(x)) + x.detach()
+
+
+def test_functions_of_autograd() -> None:
+    assert check.layer(Cube, X).ok and check.layer(Cube).ok
+    assert check.layer(WrongCube, X).cause == "sign"
+
+
+def test_modules() -> None:
+    result = check.layer(Detached(), X)
+    assert result.cause == "path_missing" and result.findings[0].name == "x"
+
+
+def test_several_inputs_and_several_gradients() -> None:
+    class Mul:
+        def forward(self, x: Any, y: Any) -> Any:
+            self.x, self.y = x, y
+            return x * y
+
+        def backward(self, dout: Any) -> Any:
+            return dout * self.y, dout * self.x
+
+    class Exchanged(Mul):
+        def backward(self, dout: Any) -> Any:
+            return dout * self.x, dout * self.y
+
+    assert check.layer(Mul).ok and check.layer(Exchanged).cause == "swapped_gradients"
+
+
+def test_parameters_in_lists_as_in_a_well_known_book() -> None:
+    class Listed:
+        def __init__(self, W: Any, b: Any) -> None:
+            self.params, self.grads = [W, b], [np.zeros_like(W), np.zeros_like(b)]
+
+        def forward(self, x: Any) -> Any:
+            W, b = self.params
+            self.x = x
+            return x @ W + b
+
+        def backward(self, dout: Any) -> Any:
+            self.grads[0][...] = self.x.T @ dout
+            self.grads[1][...] = dout.mean(axis=0)
+            return dout @ self.params[0].T
+
+    result = check.layer(Listed)
+    assert result.cause == "mean_instead_of_sum" and [f.name for f in result.findings] == ["params[1]"]
+
+
+def test_gradients_of_a_function() -> None:
+    assert check.gradients(lambda a, b: gy.tanh(a @ b), X, X.T).ok
+    wrong = check.gradients(lambda x: (x**2).sum(), X, grad=lambda x: x)
+    assert wrong.cause == "missing_factor_two" and check.gradients(lambda x: (x**2).sum(), X, grad=lambda x: 2 * x).ok
+    both = check.gradients(lambda x, y: (x * y).sum(), X, X + 1, grad=lambda x, y: {"x0": y, "x1": -x})
+    assert [(f.name, f.cause) for f in both.findings] == [("x1", "sign")]
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_checked_is_refused() -> None:
+    class Odd:
+        def __init__(self, mystery: Any) -> None: ...
+
+        def forward(self, x: Any) -> Any:
+            return x
+
+        def backward(self, dout: Any) -> Any:
+            return dout
+
+    with pytest.raises(ArgumentError, match="mystery.*give an object"):
+        check.layer(Odd)
+    with pytest.raises(ArgumentError, match="2 inputs"):
+        check.layer(layers.SoftmaxWithLoss(), X)
+    with pytest.raises(UnknownNameError):
+        check.layer(Affine).curve("V")
+    with pytest.raises(ArgumentError, match="element"):
+        check.layer(Affine).curve("W", (9, 9))
+
+
+def test_the_curve_is_a_v() -> None:
+    curve = check.layer(Sigmoid(), X).curve()
+    h, error = curve.best
+    assert 1e-7 < h < 1e-3 and error < 1e-9 and curve.backward < 1e-8
+    large, small = curve.h > 1e-2, curve.h < 1e-11
+    slope = np.polyfit(np.log(curve.h[large]), np.log(curve.central[large]), 1)[0]
+    assert slope == pytest.approx(2, abs=0.2) and curve.central[small].min() > 1e3 * error
