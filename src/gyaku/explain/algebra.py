@@ -235,15 +235,15 @@ class Ring:
         """Return a polynomial as a sum of products of atoms, highest powers last written as they come."""
         return add(*[mul(Num(c), *[power(a, n) for a, n in zip(self.atoms, m) if n]) for m, c in p.items()])
 
-    def factored(self, p: Poly, candidates: Iterable[Poly], first: Any = max) -> Expr:
-        """Return a polynomial with number, common powers and known sums taken out."""
+    def factored(self, p: Poly, candidates: Iterable[Poly], first: Any = max, times: Expr = ONE) -> Expr:
+        """Return a polynomial with number, common powers and known sums taken out, times one more factor."""
         if not p:
             return ZERO
         number, p = _unit(p, first)
         shared = tuple(min(m[i] for m in p) for i in range(len(self.atoms)))
         p = {tuple(i - j for i, j in zip(m, shared)): c for m, c in p.items()}
         factors = [power(a, n) for a, n in zip(self.atoms, shared) if n]
-        for candidate in candidates:
+        for candidate in (_unit(c, first)[1] for c in candidates):
             n = 0
             while len(p) > 1:
                 found, rest = _divided(dict(p), candidate)
@@ -251,7 +251,7 @@ class Ring:
                     break
                 p, n = found, n + 1
             factors.append(power(self.formula(candidate), n))
-        return mul(Num(number), *factors, self.formula(p))
+        return mul(Num(number), *factors, self.formula(p), times)
 
 
 def _key(p: Poly) -> tuple[Any, ...]:
@@ -298,7 +298,8 @@ def _forms(e: Expr) -> list[Expr]:
     q = ring.quotient(e)
     sums = _sums(e, ring)
     below = mul(*[power(ring.formula(dict(key)), -n) for key, n in q.below.items()])
-    forms = [e, mul(ring.factored(q.above, sums, _constant if q.below else max), below)]
+    factored = ring.factored(q.above, sums, _constant if q.below else max, below)
+    forms = [factored, e] if q.below else [e, factored]
     if (logs := _joined_logs(e)) is not None:
         forms.append(logs)
     if q.below and q.above:

@@ -16,7 +16,7 @@ from gyaku.base.errors import GraphError
 from gyaku.base.text import Phrases, language
 from gyaku.explain.derivation_nodes import between, by_nodes, meanings_of, shape_blocks
 from gyaku.explain.derivation_read import Reading, partial
-from gyaku.explain.derivation_text import Block, Derivation, Equation, Right, exact, filled, number
+from gyaku.explain.derivation_text import Block, Derivation, Equation, Right, Shown, exact, filled, number
 from gyaku.explain.formula import Expr, Num, Sum, Sym, cost, mul
 from gyaku.explain.formula_text import text
 from gyaku.explain.latex import decimal_latex, latex
@@ -139,8 +139,6 @@ def _factor(reading: Reading, arrow: Any, value: float) -> Expr:
     """Return the local derivative of an arrow as a formula; as a number where none can be written or none is true."""
     found = reading.rule(arrow)
     if found is None or not reading.holds(found, value):
-        from gyaku.explain.derivation_text import Shown
-
         return Shown(value, reading.tolerance)
     return found
 

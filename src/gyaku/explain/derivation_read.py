@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gyaku.explain.algebra import inline, shortest
 from gyaku.explain.derivation_text import number
-from gyaku.explain.formula import ONE, Expr, Sym, add, as_expr, cost, mul
+from gyaku.explain.formula import ONE, Call, Expr, Power, Sym, add, as_expr, cost, mul
 from gyaku.explain.formula_read import Formulas, Symbolic, Unreadable, evaluate, read_backward, read_forward
 from gyaku.explain.latex import name_latex
 from gyaku.explain.model import Arrow, Explanation, Item
 
 _LONG = 60  # the cost beyond which nobody reads a formula: the number speaks alone
 _NAMED_AT_MOST = 8  # values whose names are tried when a formula is shortened
-_PATHS_INSIDE = 64
+_MUCH = 6  # how much shorter a formula must be for a group's own name to stand in its derivative
 
 
 class Reading:
@@ -25,6 +27,7 @@ class Reading:
     def __init__(self, explanation: Explanation) -> None:
         self.view, self.full = explanation, explanation.unfolded()
         self._symbols: dict[str, Expr] = {}
+        self._leading: dict[str, set[str]] = {}  # item -> the items that it reaches
         taken: set[str] = set()
         for item in (*self.view.items, *self.full.items):
             if item.key not in self._symbols:
@@ -133,63 +136,61 @@ class Reading:
                 if local is None or cost(sums[item.key]) > 40 * _LONG:
                     return None
                 sums[arrow.source] = add(sums.get(arrow.source, 0), mul(sums[item.key], local))
-        return None if end not in sums else self.short(sums[end], None if inside is None else end)
+        if end not in sums:
+            return None
+        return self.short(sums[end]) if inside is None else self._short_inside(sums[end], start, inside)
 
     def _leads_to(self, key: str, end: str) -> bool:
-        if not hasattr(self, "_ends"):
-            self._ends: dict[tuple[str, str], bool] = {}
-        if (key, end) not in self._ends:
-            order = {item.key: n for n, item in enumerate(self.full.items)}
+        if end not in self._leading:
             reach = {end}
-            for item in self.full.items[order[end] :]:
+            for item in self.full.items:
                 if any(a.source in reach for a in item.arrows):
                     reach.add(item.key)
-            for item in self.full.items:
-                self._ends[item.key, end] = item.key in reach
-        return self._ends[key, end]
+            self._leading[end] = reach
+        return key in self._leading[end]
 
-    def short(self, e: Expr, stop: str | None = None) -> Expr | None:
-        """Return a formula in leaves, shortened with the names that people gave; None if its number is not ``e``'s.
+    def _short_inside(self, e: Expr, group: str, members: set[str]) -> Expr | None:
+        """Return a formula in the inputs of a group; with the group's own name where that is much shorter."""
+        inner = {self._symbols[key] for key in members}
+        meanings = {symbol: m for symbol, m in self.meanings.items() if symbol in inner}
+        plain, own = inline(e, meanings), self._symbols[group]
+        found = shortest(plain)
+        if isinstance(own, Sym):
+            named = shortest(plain, [(own, inline(own, meanings))])
+            found = named if cost(named) + _MUCH <= cost(found) else found
+        return found if cost(found) <= _LONG and self._equal(found, e) else None
 
-        ``stop`` is an item that stays a symbol, though it is no leaf.
-        """
-        meanings = self.meanings(stop)
-        names = [(s, m) for s, m in self._good_names(meanings)]
-        found = shortest(inline(e, meanings), names)
+    def short(self, e: Expr) -> Expr | None:
+        """Return a formula in leaves, shortened with the names that people gave; None if its number is not ``e``'s."""
+        found = shortest(inline(e, self.meanings), self._good_names)
         return found if cost(found) <= _LONG and self._equal(found, e) else None
 
     def written_out(self, e: Expr) -> Expr:
         """Return a formula with the unnamed results of operations replaced by what they are."""
-        return inline(e, self._unnamed())
+        return inline(e, self._unnamed)
 
+    @functools.cached_property
     def _unnamed(self) -> dict[Expr, Expr]:
-        if not hasattr(self, "_without_names"):
-            self._without_names = {
-                self._symbols[item.key]: m
-                for item in self.full.items
-                if item.kind == "op" and not item.name and (m := self.meaning(item)) is not None and cost(m) < _LONG
-            }
-        return self._without_names
+        unnamed = [item for item in self.full.items if not item.name]
+        return {s: m for s, m in self._written(unnamed).items() if cost(m) < _LONG}
 
-    def meanings(self, stop: str | None = None) -> dict[Expr, Expr]:
-        """Return {symbol: formula in its inputs} of all values of one element that can be written."""
-        if not hasattr(self, "_meanings"):
-            self._meanings = {
-                self._symbols[item.key]: m
-                for item in self.full.items
-                if item.kind == "op" and item.size == 1 and (m := self.meaning(item)) is not None
-            }
-        if stop is None:
-            return self._meanings
-        return {s: m for s, m in self._meanings.items() if s != self._symbols[stop]}
+    @functools.cached_property
+    def meanings(self) -> dict[Expr, Expr]:
+        """{symbol: formula in its inputs} of all values of one element that can be written."""
+        return self._written([item for item in self.full.items if item.size == 1])
 
-    def _good_names(self, meanings: dict[Expr, Expr]) -> list[tuple[Sym, Expr]]:
-        """Return named values worth putting back into a formula: those that are no polynomial."""
+    def _written(self, items: Sequence[Item]) -> dict[Expr, Expr]:
+        found = {self._symbols[item.key]: self.meaning(item) for item in items if item.kind == "op"}
+        return {symbol: meaning for symbol, meaning in found.items() if meaning is not None}
+
+    @functools.cached_property
+    def _good_names(self) -> list[tuple[Sym, Expr]]:
+        """Named values worth putting back into a formula: those that are no polynomial."""
         found = []
         for item in self.view.items:
             symbol = self._symbols[item.key]
             if item.name and isinstance(symbol, Sym) and item.kind in ("op", "group") and item.key != self.view.output:
-                meaning = inline(symbol, meanings)
+                meaning = inline(symbol, self.meanings)
                 if meaning != symbol and _transcendental(meaning):
                     found.append((symbol, shortest(meaning)))
         return found[-_NAMED_AT_MOST:]
@@ -230,6 +231,4 @@ def partial(above: str, below: str) -> Sym:
 
 
 def _transcendental(e: Expr) -> bool:
-    from gyaku.explain.formula import Call, Power
-
     return isinstance(e, (Call, Power)) or any(_transcendental(p) for p in e.parts)

@@ -408,4 +408,6 @@ def cost(e: Expr) -> int:
         return cost(e.base) + (1 if negative else 0) + (0 if e.exponent == as_expr(-1) else cost(e.exponent))
     if isinstance(e, Call):
         return 3 + sum(cost(a) for a in e.args)
-    return sum(cost(t) for t in e.parts) + len(e.parts) if isinstance(e, Sum) else 1
+    if isinstance(e, Sum):  # 1 - u reads a little better than u - 1
+        return sum(cost(t) + (isinstance(t, Num) and t.value < 0) for t in e.terms) + len(e.terms)
+    return 1
