@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "doctor_proof")
+NAMES = ("define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "doctor_proof")
 
 
 def main(names: list[str]) -> int:

@@ -84,7 +84,8 @@ def test_steps_go_forward_then_backward_and_show_everything_once() -> None:
 def test_numbers_of_arrows_are_their_places_in_the_picture() -> None:
     explanation = network(fold=False)
     page = draw.html(explanation)
-    level = page.split('<div class="level"')[-1]
+    level = page.split('<div class="level"')[-2]
+    assert 'data-way="wide"' in level
     drawn = re.findall(r'class="gy-arrow" data-source="(\w+)" data-target="(\w+)"', level)
     assert drawn == [(a.source, a.target) for a in explanation.arrows]
 
@@ -104,6 +105,14 @@ def test_an_item_says_its_value_its_derivative_and_its_line() -> None:
     assert rows["shape"].startswith("4×3  float32") and rows["value"].startswith("[[")
     assert any(head.startswith("derivative") and "<i>" in head for head in rows)
     assert any("test_html.py:" in row[1] for rows in about.values() for row in rows)
+
+
+def test_narrow_screens_have_the_picture_from_top_to_bottom() -> None:
+    page = draw.html(network(fold=False))
+    assert [page.count(f'data-way="{way}"') for way in ("wide", "narrow")] == [len(data_of(page)["levels"])] * 2
+    wide, narrow = data_of(page)["levels"][-1]["widths"]
+    assert narrow < wide
+    assert 'data-way="narrow"' not in draw.html(network(fold=False), direction="down")
 
 
 def test_both_languages() -> None:

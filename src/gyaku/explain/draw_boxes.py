@@ -32,7 +32,9 @@ class Writer:
     deltas: bool = True
 
     def __post_init__(self) -> None:
-        self.result = self.symbol(self.explanation.result)
+        result = self.explanation.result
+        self.output = self.symbol(result)
+        self.result = self.output if result.size == 1 or result.delta is None else self._loss()
         self.uses: dict[str, list[Arrow]] = {}
         for arrow in self.explanation.arrows:
             self.uses.setdefault(arrow.source, []).append(arrow)
@@ -48,8 +50,13 @@ class Writer:
     def local_names(self, text: str, item: Item) -> str:
         """Return a formula with the names of the module's own parameters shortened."""
         if not item.module:
-            return text
+            return re.sub(r"(?<![\w.])(weight|bias)(?![\w.])", lambda m: _SHORT[m[1]], text)
         return re.sub(rf"(?<![\w.]){re.escape(item.module)}\.(\w+)", lambda m: _SHORT.get(m[1], m[1]), text)
+
+    def _loss(self) -> str:
+        """Return the name of what is differentiated when the result is an array and its gradient was given: E."""
+        taken = {item.symbol for item in self.explanation.items}
+        return "E" if "E" not in taken else self.output
 
     def quotient(self, item: Item) -> Line:
         """Return ``∂E/∂W``."""
@@ -171,6 +178,9 @@ class Writer:
             return (*quotient, *plain(f" = {value}")), ()
         return (*quotient, *plain(" = "), *rule), plain(f"= {value}")
 
+    def _of_loss(self, rule: str) -> str:
+        return rule.replace(f"∂{self.explanation.result.symbol}/", f"∂{self.result}/")
+
     def _rule(self, arrow: Arrow, target: Item) -> Line:
         """Return the local derivative as a formula; of arrays, what the rule makes of what arrives. () if too long."""
         if self.reading is None:
@@ -180,7 +190,7 @@ class Writer:
         line = (
             ()
             if found is None or found == gy
-            else formula(self.local_names(_bracketed(formula_text.text(found)), target))
+            else formula(self.local_names(self._of_loss(_bracketed(formula_text.text(found))), target))
         )
         return line if measure(line, LABEL) < _RULE_WIDTH else ()
 

@@ -78,7 +78,7 @@ def array_part(array: Any, size: float, colour: str, before: Line = ()) -> Part:
 
 def matrix_part(array: Any, size: float, colour: str) -> Part:
     """Return a small vector or matrix with brackets."""
-    table = np.atleast_2d(array)
+    table = np.atleast_2d(without_noise(array))
     texts = [[plain(number(v)) for v in line] for line in table]
     widths = [max(measure(line[j], size) for line in texts) for j in range(table.shape[1])]
     gap, pad, high = size * 0.6, size * 0.35, size * 1.25
@@ -90,6 +90,14 @@ def matrix_part(array: Any, size: float, colour: str) -> Part:
             x += width + gap
     width, height = 2 * pad + sum(widths) + gap * (len(widths) - 1), high * len(texts)
     return Part(width, height, [*shapes, *_brackets(width, height, colour)])
+
+
+def without_noise(array: Any) -> Any:
+    """Return an array with zeros for what is only the rounding of its largest element."""
+    if array.dtype.kind != "f":
+        return array
+    top = np.abs(array, where=np.isfinite(array), out=np.zeros(array.shape)).max(initial=0.0)
+    return np.where(np.abs(array) < 4 * np.finfo(array.dtype).eps * top, 0.0, array)
 
 
 def _brackets(width: float, height: float, colour: str) -> list[Stroke]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from gyaku.base.errors import ArgumentError
 from gyaku.base.text import Phrases
 from gyaku.explain.draw_boxes import LABEL, TITLE, Writer, full_value, wrapped
 from gyaku.explain.draw_frames import Frame, frames_of
-from gyaku.explain.draw_parts import Part, column, text_part
+from gyaku.explain.draw_parts import Part, column, text_part, written_out
 from gyaku.explain.draw_scene import Group, Paint, Rect, Scene, Write, arrow, moved
 from gyaku.explain.draw_text import measure, plain
 from gyaku.explain.layout import DIRECTIONS, Box, Edge, Layout, arrange
@@ -142,12 +143,21 @@ class Panel:
         return 2.0 + (_APART if self.style.forward else 0.0)
 
     def _main(self, a: Arrow) -> bool:
-        """Whether an arrow belongs to the main flow: from a result, or the first into what only leaves enter."""
-        inner = [b for b in self.explanation.into(a.target) if self.explanation[b.source].kind in ("op", "group")]
-        if inner:
+        """Whether an arrow belongs to the main flow: from a result; of given values, from data (a named constant)
+        or else from the first."""
+        into = [b for b in self.explanation.into(a.target) if b.source in self.boxes]
+        kinds = [self.explanation[b.source].kind for b in into]
+        if "op" in kinds or "group" in kinds:
             return self.explanation[a.source].kind in ("op", "group")
-        first = next((b for b in self.explanation.into(a.target) if b.source in self.boxes), a)
-        return a is first
+        data = [b for b in into if self.explanation[b.source].kind == "constant" and self.explanation[b.source].name]
+        return a is (data or into or [a])[0]
+
+    def turned(self, direction: str) -> Panel:
+        """Return the same drawing in another direction."""
+        other = copy.copy(self)
+        other.direction = direction
+        other.layout = other._arranged()
+        return other
 
     # --- shapes ---
 
@@ -192,8 +202,8 @@ class Panel:
     def _tip(item: Item) -> str:
         head = item.symbol if item.formula in ("", item.symbol) else f"{item.symbol} = {item.formula}"
         lines = [head, f"{item.layer} {item.module}".strip(), f"{tuple(item.shape)} {item.dtype or ''}".strip()]
-        lines += [f"= {full_value(item.value)}"] if item.value is not None else []
-        lines += [f"∂ = {full_value(item.delta)}"] if item.delta is not None else []
+        numbers = (("=", item.value), ("∂ =", item.delta))
+        lines += [f"{sign} {full_value(a)}" for sign, a in numbers if a is not None and not written_out(a)]
         return "\n".join([line for line in [*lines, item.where, item.failed] if line])
 
     def _arrow(self, name: str, a: Arrow) -> Group:

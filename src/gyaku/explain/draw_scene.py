@@ -7,7 +7,7 @@ dark paper, as SVG, PDF, PNG and TikZ alike. x runs to the right and y downwards
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gyaku.explain.draw_text import Line
@@ -25,7 +25,7 @@ class Paint:
     dashes: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Rect:
     """A box with rounded corners; (x, y) is its upper left corner."""
 
@@ -37,7 +37,7 @@ class Rect:
     radius: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Stroke:
     """An open line: ``commands`` are ("M" | "L" | "C", points)."""
 
@@ -45,7 +45,7 @@ class Stroke:
     paint: Paint
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Polygon:
     """A filled shape with straight sides."""
 
@@ -53,7 +53,7 @@ class Polygon:
     paint: Paint
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Write:
     """One line of text; ``anchor`` says what of it stands at x ("start", "middle", "end"), y is its base line."""
 
@@ -126,12 +126,14 @@ def moved(shape: Any, dx: float, dy: float) -> Any:
         return shape
     if isinstance(shape, Group):
         return Group(shape.kind, [moved(s, dx, dy) for s in shape.shapes], shape.data, shape.tip)
+    if isinstance(shape, Write):
+        return Write(shape.x + dx, shape.y + dy, shape.line, shape.size, shape.colour, shape.anchor)
     if isinstance(shape, Stroke):
-        commands = tuple((c, tuple((x + dx, y + dy) for x, y in points)) for c, points in shape.commands)
+        commands = tuple([(c, tuple([(x + dx, y + dy) for x, y in points])) for c, points in shape.commands])
         return Stroke(commands, shape.paint)
     if isinstance(shape, Polygon):
         return Polygon(tuple((x + dx, y + dy) for x, y in shape.points), shape.paint)
-    return type(shape)(**{**shape.__dict__, "x": shape.x + dx, "y": shape.y + dy})
+    return replace(shape, x=shape.x + dx, y=shape.y + dy)
 
 
 def curve(points: list[Point], direction: str) -> tuple[tuple[str, tuple[Point, ...]], ...]:

@@ -183,7 +183,8 @@ def number(value: Any) -> str:
     if isinstance(value, complex):
         imaginary = number(abs(value.imag))
         return f"{number(value.real)} {'−' if value.imag < 0 else '+'} {imaginary}i"
-    if isinstance(value, bool | int):
+    value = int(value) if isinstance(value, bool) else value
+    if isinstance(value, int):
         return str(value).replace("-", "−") if abs(value) < 10**7 else number(float(value))
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"

@@ -12,13 +12,13 @@ from gyaku.base import look
 from gyaku.base.text import Phrases
 from gyaku.explain.draw_boxes import full_value
 from gyaku.explain.draw_parts import column, written_out
-from gyaku.explain.draw_picture import STYLES, Panel, framed, notes, picture
-from gyaku.explain.draw_scene import Scene
+from gyaku.explain.draw_picture import MARGIN, STYLES, Panel, framed, notes, picture
 from gyaku.explain.draw_text import Line, formula, number, plain, shape_text
 from gyaku.explain.model import Explanation, Item
 from gyaku.explain.svg import CSS_MATH_FONTS, colours_css, svg_text, text
 
 _MOST = 600  # items of the finest picture in a page
+_TURNED = 60  # items of a picture that narrow screens have from top to bottom
 _TABLE = {
     "title": ("Computation graph of {name}", "{name} の計算グラフ"),
     "forward": ("Forward", "順伝播"),
@@ -67,7 +67,7 @@ def page(
     parts = {
         "lang": say.lang, "title": text(heading), "fonts": look.CSS_FONTS, "math": CSS_MATH_FONTS,
         "light": _variables(look.LIGHT), "dark": _variables(look.DARK), "colours": colours_css(),
-        "pictures": "\n".join(_figure(i, level.svg(heading)) for i, level in enumerate(scenes)),
+        "pictures": "\n".join(line for i, level in enumerate(scenes) for line in level.figures(i, heading)),
         "data": json.dumps(
             {"levels": [level.data() for level in scenes], "start": levels.index(explanation),
              "say": {key: say(key) for key in ("play", "pause")}}, ensure_ascii=False, separators=(",", ":"),
@@ -76,10 +76,6 @@ def page(
     }  # fmt: skip
     template = Path(__file__).with_name("template.html").read_text(encoding="utf-8")
     return re.sub(r"\[\[(\w+)\]\]", lambda m: parts[m[1]], template)
-
-
-def _figure(number: int, drawing: str) -> str:
-    return f'<div class="level" data-level="{number}">{drawing}</div>'
 
 
 def _variables(palette: look.Palette) -> str:
@@ -104,17 +100,25 @@ class _Level:
     def __init__(self, explanation: Explanation, direction: str, frames: bool, say: Phrases) -> None:
         self.explanation, self.say = explanation, say
         self.panel = Panel(explanation, STYLES["page"], direction, frames)
+        self.panels = [self.panel]
+        if direction == "right" and len(self.panel.items) <= _TURNED:
+            self.panels.append(self.panel.turned("down"))
 
-    def svg(self, title: str) -> str:
-        """Return the picture, its colours left to the page."""
-        part = column([self.panel.part(), *notes(self.explanation, self.say.lang)], 14.0)
-        scene: Scene = framed(part, title)
-        return svg_text(scene, theme="auto", background=False, page=True)
+    def figures(self, number: int, title: str) -> Iterator[str]:
+        """Yield the picture as it is, and for narrow screens a second time from top to bottom."""
+        for panel, way in zip(self.panels, ("wide", "narrow"), strict=False):
+            part = column([panel.part(), *notes(self.explanation, self.say.lang)], 14.0)
+            drawing = svg_text(framed(part, title), theme="auto", background=False, page=True)
+            yield f'<div class="level" data-level="{number}" data-way="{way}">{drawing}</div>'
 
     def data(self) -> dict[str, Any]:
-        """Return the size, the steps and the items, for the player."""
-        width = round(self.panel.layout.width) + 36
-        return {"width": width, "steps": list(self.steps()), "items": {i.key: self.about(i) for i in self.panel.items}}
+        """Return the sizes, the steps and the items, for the player."""
+        widths = [round(panel.layout.width + 2 * MARGIN) for panel in self.panels]
+        return {
+            "widths": widths,
+            "steps": list(self.steps()),
+            "items": {i.key: self.about(i) for i in self.panel.items},
+        }
 
     def about(self, item: Item) -> list[list[str]]:
         """Return what is said of an item that somebody chose: [heading, text] in rows."""

@@ -189,15 +189,21 @@ class _Level:
             for a, b in zip(chain, chain[1:], strict=False):
                 above[b].append(a)
                 below[a].append(b)
-        for v in self._walk(above):
+        for v in self._walk(above, self._light()):
             self.layers[self.rank[v]].append(v)
         self.layers = ordered([layer for layer in self.layers if layer], above, below)
         self.spot = {v: i for layer in self.layers for i, v in enumerate(layer)}
         self.layer_of = {v: number for number, layer in enumerate(self.layers) for v in layer}
 
-    def _walk(self, above: list[list[int]]) -> list[int]:
-        """Return all vertices depth first from the results, inputs in their order: a first order with few crossings."""
+    def _light(self) -> set[tuple[int, int]]:
+        """Return the last steps of the links that give way: (vertex, its end)."""
+        links = zip(self.chains, self.links, strict=True)
+        return {(chain[-2], chain[-1]) for chain, link in links if len(chain) > 1 and not link.main}
+
+    def _walk(self, above: list[list[int]], light: set[tuple[int, int]]) -> list[int]:
+        """Return all vertices depth first from the results, main inputs first: a first order with few crossings."""
         n = len(above)
+        above = [sorted(ends, key=lambda u, v=v: (u, v) in light) for v, ends in enumerate(above)]  # type: ignore[misc]
         below = [0] * n
         for ends in above:
             for u in ends:

@@ -16,10 +16,8 @@ from gyaku.base import look
 from gyaku.explain.draw_scene import Group, Heat, Paint, Polygon, Rect, Scene, Stroke, Write
 from gyaku.explain.draw_text import Run
 
-MATH_FONTS = (
-    "STIX Two Text", "STIX Two Math", "Cambria Math", "Times New Roman", "Nimbus Roman", "Liberation Serif",
-    "DejaVu Serif",
-)  # fmt: skip
+# The serif fonts of macOS, Windows and Linux that hold slanted Greek, for variables.
+MATH_FONTS = ("STIX Two Text", "Cambria Math", "Times New Roman", "DejaVu Serif")
 CSS_MATH_FONTS = ", ".join([*(f"'{font}'" for font in MATH_FONTS), "serif"])
 _FONTS = look.CSS_FONTS.replace('"', "'")
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -55,7 +53,7 @@ def colours_css() -> str:
         colours = [(role, getattr(palette, role)) for role in _ROLES]
         return "".join(f".gy-f-{r}{{fill:{c}}}.gy-s-{r}{{stroke:{c}}}" for r, c in colours)
 
-    return f"{rules(light)}@media (prefers-color-scheme:dark){{{rules(dark)}}}"
+    return f".gy-m{{font-family:{CSS_MATH_FONTS}}}{rules(light)}@media (prefers-color-scheme:dark){{{rules(dark)}}}"
 
 
 def text(value: str) -> str:
@@ -73,6 +71,7 @@ class _Pen:
 
     def __init__(self, palette: look.Palette | None, tips: bool) -> None:
         self.palette, self.tips = palette, tips
+        self.math = f' font-family="{CSS_MATH_FONTS}"' if palette else ' class="gy-m"'
         self.writers: dict[type, Callable[[Any], str]] = {
             Rect: self.rect, Stroke: self.stroke, Polygon: self.polygon, Write: self.write, Heat: self.heat,
         }  # fmt: skip
@@ -122,7 +121,7 @@ class _Pen:
     def write(self, w: Write) -> str:
         """Return a line of text; its pieces follow one another in whatever font there is."""
         anchor = "" if w.anchor == "start" else f' text-anchor="{w.anchor}"'
-        spans = "".join(_spans(w.line, w.size))
+        spans = "".join(_spans(w.line, w.size, self.math))
         colour = self.paint(Paint(fill=w.colour))
         place = f'x="{_n(w.x)}" y="{_n(w.y)}" font-size="{_n(w.size)}"'
         return f'<text {place}{anchor}{colour} xml:space="preserve">{spans}</text>'
@@ -136,7 +135,7 @@ class _Pen:
         return f"{image}<rect {place}{self.paint(Paint('baseline', width=0.6))}/>"
 
 
-def _spans(line: tuple[Run, ...], size: float) -> Iterator[str]:
+def _spans(line: tuple[Run, ...], size: float, math: str) -> Iterator[str]:
     """Yield the pieces of a line; what is raised or lowered is taken back by the next piece."""
     raised = 0.0
     for run in line:
@@ -144,7 +143,7 @@ def _spans(line: tuple[Run, ...], size: float) -> Iterator[str]:
         shift, raised = raised - level, level
         looks = f' dy="{_n(shift)}"' if abs(shift) > 0.05 else ""
         looks += f' font-size="{_n(size * 0.72)}"' if run.level else ""
-        looks += f' font-family="{CSS_MATH_FONTS}"' if run.face != "sans" else ""
+        looks += math if run.face != "sans" else ""
         looks += ' font-style="italic"' if run.face == "italic" else ""
         looks += ' font-weight="bold"' if run.bold else ""
         yield f"<tspan{looks}>{text(run.text)}</tspan>" if looks else text(run.text)
