@@ -100,7 +100,7 @@ def _curves(chart: Json, say: Phrases) -> str:
     parts += [_text(across(x), _HEIGHT - _BOTTOM + 18, f"{x:g}") for x in _round(first, last)]
     if chart["mark"] is not None:
         parts.append(_line(_LEFT, scale(chart["mark"]), right, scale(chart["mark"]), "baseline", "4 4"))
-    places: list[float] = []
+    ends: list[tuple[float, float, str, str]] = []
     for c in curves:
         points = [
             (across(x), scale(y)) for x, y in zip(c["xs"], c["ys"], strict=True) if y is not None and (y > 0 or not log)
@@ -109,11 +109,17 @@ def _curves(chart: Json, say: Phrases) -> str:
             continue
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         parts.append(f'<path d="M{path}" style="fill:none;stroke-width:2.4;stroke:{_colour(c["colour"])}"/>')
-        y = points[-1][1]
-        while any(abs(y - p) < 15 for p in places):
-            y += 15 if y < _HEIGHT / 2 else -15
-        places.append(y)
-        parts.append(_text(points[-1][0] + 7, y + 4, _name(c["name"], say), anchor="start", colour=c["colour"]))
+        ends.append((points[-1][1], points[-1][0] + 7, _name(c["name"], say), c["colour"]))
+    return "".join(parts) + _ends(ends)
+
+
+def _ends(ends: list[tuple[float, float, str, str]]) -> str:
+    """Return the names at the right ends of curves, moved apart where they would touch."""
+    parts, below = [], -math.inf
+    overflow = max(0.0, _TOP + 15.0 * len(ends) - (_HEIGHT - _BOTTOM))
+    for y, x, name, colour in sorted(ends):
+        below = max(y, below + 15.0)
+        parts.append(_text(x, min(below, _HEIGHT - _BOTTOM + overflow) + 4, name, anchor="start", colour=colour))
     return "".join(parts)
 
 

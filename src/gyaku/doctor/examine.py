@@ -13,6 +13,8 @@ from gyaku.doctor.trace import run
 from gyaku.doctor.trap import find_culprit
 from gyaku.doctor.verdict import Verdict
 
+_EXPLAIN_ERRORS = {"target_shape", "label_offset", "wrong_pair", "not_finite"}
+
 
 def examine(
     model: Any,
@@ -69,7 +71,7 @@ def examine_plan(plan: Plan, *, proof: bool = True, lang: str | None = None) -> 
     copy, optimizer = plan.fresh()
     case = Case(trace, facts_of(plan), copy, optimizer, plan.batch_size, plan, baseline_of(plan))
     findings = diagnose(case, proof=proof)
-    if trace.error is not None and not findings:
+    if trace.error is not None and not _EXPLAIN_ERRORS & {f.key for f in findings}:
         raise trace.error
     seen = {
         "steps": len(trace.losses), "seconds": time.perf_counter() - started, "trials": len(case.tried),

@@ -13,6 +13,7 @@ from gyaku.doctor.plan import Pair, Plan
 _BASE = 4096  # rows among which neighbours are looked for
 _ASKED = 512  # rows whose neighbours are looked for
 _NEIGHBOURS = 10
+_CLEAR = 20  # rows with clear neighbours that are needed to judge
 _ENOUGH = 4  # features; in fewer dimensions rows are close to each other by chance
 _NEAR = 0.05  # a held-out row this close to a training row, against the usual distance, is the same sample
 
@@ -36,6 +37,7 @@ class DataFacts:
     leaked: float | None = None  # held-out rows that are training rows
     part: str = ""
     contradicted: float | None = None  # labels that most of ten neighbours contradict
+    clearly: float | None = None  # of the rows nine of whose ten neighbours agree: labels that contradict them
     evenly: float = 0.0  # how evenly the contradicted labels are spread over the other classes (1: at random)
     reachable: float | None = None  # accuracy (for values: share of the variance) that ten neighbours reach
 
@@ -166,6 +168,8 @@ def _neighbours(found: DataFacts, standard: Array, labels: Array, asked: int, ba
     said, mine = kinds[votes.argmax(axis=1)], t[rows]
     sure = votes.max(axis=1) >= 0.7 * _NEIGHBOURS
     wrong = sure & (said != mine)
+    clear = votes.max(axis=1) >= 0.9 * _NEIGHBOURS
+    found.clearly = float((said != mine)[clear].mean()) if clear.sum() >= _CLEAR else None
     found.contradicted, found.reachable = float(wrong.mean()), float((said == mine).mean())
     pairs: dict[tuple[Any, Any], int] = {}
     for a, b in zip(said[wrong].tolist(), mine[wrong].tolist(), strict=True):

@@ -70,11 +70,12 @@ class watch:
         self._dropped: dict[int, str] = {}  # optimizers whose fresh gradients zero_grad threw away, and its line
         self._stepped = 0  # time of the last step
         self._walked = 0  # id of the node that ran backward last; 0 when something else came since
-        self._loss = ""  # line of a recorded operation since the last backward
+        self._loss = False  # something was recorded since the last backward or step
         self._unscalar = ""
         self._line = ""  # of the model's last call
         self._waiting: dict[int, str] = {}  # outputs of the model that nobody has sent back yet, and their lines
         self._idle = 0
+        self._ages: dict[int, int] = {}  # of results that a later step builds on
         self._stack = ExitStack()
 
     # -- the block ----------------------------------------------------------------------------------------------------
@@ -113,14 +114,21 @@ class watch:
         self._walked = 0
         if node is None:
             return
-        if not self._loss:
-            self._loss = "made"
+        self._loss = True
+        self._dropped.clear()
         if op.name in _TAKES_LOGITS and node.parents[0] is not None:
             made = maker(node.parents[0])
             if made is not None and kind_of(made) in _TAKES_LOGITS[op.name]:
                 self._tell("squashed", node.where, given=kind_of(made).lower(), loss=op.name)
-        if any(p is not None and type(p) is not Leaf and p.id < self._stepped for p in node.parents):
+        age = max((self._age(p) for p in node.parents if p is not None and type(p) is not Leaf), default=0)
+        if age:
+            self._ages[node.id] = age
+        if age > 1:
             self._tell("history", node.where)
+
+    def _age(self, node: Any) -> int:
+        """Return how many times a step came between results that build on one another, up to a use of ``node`` now."""
+        return self._ages.get(node.id, 0) + (node.id < self._stepped)
 
     def failed_forward(self, op: Any, inputs: list[Any], error: BaseException) -> None:
         """Nothing to say: the error itself is clear."""
@@ -134,7 +142,8 @@ class watch:
 
     def _begins(self, root: Any) -> None:
         line = _line()
-        self._loss, self._dropped = "", {}
+        self._loss = False
+        self._dropped.clear()
         shape = root.shape if not (root.shape and isinstance(root.shape[0], tuple)) else ()
         self._unscalar = line if any(n > 1 for n in shape) else ""
         for key in self._fresh:
@@ -157,7 +166,7 @@ class watch:
                 warnings.simplefilter("ignore", UserWarning)
             found = real(*args, **kwargs)
         self._used |= {id(p) for p in _params(optimizer) if p._grad is not None}
-        self._fresh[id(optimizer)], self._stepped, self._loss, self._walked = False, clock(), "", 0
+        self._fresh[id(optimizer)], self._stepped, self._loss, self._walked = False, clock(), False, 0
         self._count_idle()
         return found
 
@@ -201,6 +210,8 @@ class watch:
 
     def _count_idle(self) -> None:
         """After a step: outputs that were recorded before it and never sent back were an evaluation."""
+        if any(key in ("no_gradient", "no_backward") for key, _ in self._told):  # they were meant to be sent back
+            self._waiting.clear()
         for line in self._waiting.values():
             self._idle += 1
             if self._idle >= _IDLE:

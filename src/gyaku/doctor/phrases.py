@@ -95,7 +95,7 @@ EVIDENCE: Pairs = {
         "1 ステップの変化は {where} で重みの {ratio} 倍、ほかの層では {others} 倍です",
     ),
     "tiny_batch_norm": (
-        "batches of {rows} samples give batch norm {rows} numbers to estimate mean and variance from",
+        "batch norm estimates mean and variance from {rows} samples",
         "バッチ正規化が {rows} サンプルだけで平均と分散を推定しています",
     ),
     "dropout_strong": (

@@ -107,6 +107,8 @@ def label_noise(case: Case) -> Finding | None:
     facts = case.facts
     if facts is None or facts.contradicted is None or facts.contradicted < _NOISE:
         return None
+    if facts.clearly is not None and facts.clearly < 0.06:
+        return None  # where the classes are far apart the labels are right: they overlap elsewhere, which is no mistake
     if facts.classes > 2 and facts.evenly < 0.6:
         return None  # a few pairs of classes that look alike (shirt, coat) are hard, not wrong
     evidence = {"percent": _percent(facts.contradicted), "share": facts.contradicted}
