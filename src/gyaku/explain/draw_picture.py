@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,9 +173,20 @@ class Panel:
         x, y, width, height = self.layout.frames[name]
         box = Rect(x, y, width, height, Paint("baseline", "baseline", 0.09, 1.2), 12.0)
         words = f"{frame.path} · {frame.layer}" if frame.layer else frame.path
-        size = min(LABEL, LABEL * (width - 20) / max(1.0, measure(plain(words, bold=True), LABEL)))
-        label = Write(x + 12, y + 19, plain(words, bold=True), size, "baseline", "start")
+        line = plain(words, bold=True)
+        left, right = self._free(x, y, width)
+        size = min(LABEL, LABEL * (right - left - 16) / max(1.0, measure(line, LABEL)))
+        label = Write(left + 12, y + 19, line, size, "baseline", "start")
         return Group("frame", [box, label], {"module": frame.path}, words)
+
+    def _free(self, x: float, y: float, width: float) -> tuple[float, float]:
+        """Return the wider end of a frame's upper edge that no arrow crosses: room for its title."""
+        if self.direction == "right":
+            return x, x + width
+        ways = [p for way in self.layout.ways.values() for p in itertools.pairwise(way)]
+        across = [a for (a, top), (b, bottom) in ways if min(top, bottom) < y < max(top, bottom) and x < a < x + width]
+        first, last = min(across, default=x + width), max(across, default=x + width)
+        return (x, first) if first - x >= x + width - last else (last, x + width)
 
     def _item(self, number: int, item: Item) -> Group:
         x, y = self.layout.boxes[item.key]

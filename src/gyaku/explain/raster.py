@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,10 @@ def printed(scene: Scene, form: str, *, theme: str = "light", scale: float = 2.0
         nothing = {"CreationDate": None} if form == "pdf" else {"Software": None}
         figure.savefig(target, format=form, dpi=_DOTS * scale, metadata=nothing)
     return target.getvalue()
+
+
+def _japanese(text: str) -> bool:
+    return any(unicodedata.east_asian_width(c) in "WF" for c in text)
 
 
 class _Artist:
@@ -110,7 +115,7 @@ class _Artist:
     def _run(self, run: Run, x: float, w: Write) -> None:
         lifted = {1: 0.38, -1: -0.2, 0: 0.0}[run.level] * w.size
         size = w.size * (0.72 if run.level else 1.0) * 72 / _DOTS
-        face = _BOLD if run.bold and run.text.isascii() else _FACES[run.face]
+        face = _BOLD if run.bold and not _japanese(run.text) else _FACES[run.face]
         self.axes.text(
             x, w.y - lifted, run.text.replace("$", r"\$"), size=size, color=self.colour(w.colour), zorder=self.order,
             ha="left", va="baseline", **face,
