@@ -39,7 +39,7 @@ class Reading:
 
     def _symbol(self, item: Item, taken: set[str]) -> Expr:
         """Return the number of a constant without a name, else a symbol that no other value has."""
-        if item.kind == "constant" and not item.name and item.value is not None and item.size == 1:
+        if item.kind == "constant" and not item.name and item.value is not None and item.shape == ():
             value = item.value.item()
             if item.inline or number(value, 3e-7)[1] and math.isfinite(value):
                 return as_expr(value if item.inline else float(number(value, 3e-7)[0]))

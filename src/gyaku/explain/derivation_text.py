@@ -11,20 +11,21 @@ from typing import Any
 import numpy as np
 
 from gyaku.base.text import language
-from gyaku.explain.formula import Call, Expr, Power, Product, Sum, Sym
+from gyaku.explain.formula import OPPOSITE, Call, Expr, Power, Product, Sum, Sym
 from gyaku.explain.latex import decimal_latex, matrix_latex, name_latex
 
 WIDTH = 78
 _CROSS = r"\times"
 _LONG_LEFT = 26  # a longer left side stands on a line of its own
+_MANY_DIGITS = 12
 _MOST = 36  # elements of an array that are written out
 
 
 # --- numbers ---
 
 
-def number(value: float, tolerance: float = 1e-12) -> tuple[str, bool]:
-    """Return a number to five digits, and whether that is all of it.
+def number(value: float, tolerance: float = 1e-12, digits: int = 5) -> tuple[str, bool]:
+    """Return a number to five (or so many) digits, and whether that is all of it.
 
     >>> number(30.0), number(2 / 3), number(0.1)
     (('30', True), ('0.66667', False), ('0.1', True))
@@ -32,7 +33,7 @@ def number(value: float, tolerance: float = 1e-12) -> tuple[str, bool]:
     value = float(value)
     if abs(value) < 1e7 and value == round(value):
         return str(int(value)), True
-    text = f"{value:.5g}"
+    text = f"{value:.{digits}g}"
     return text, value != value or abs(float(text) - value) <= tolerance * abs(value)
 
 
@@ -63,23 +64,30 @@ class Shown(Sym):
 
     __slots__ = ("exact",)
 
-    def __init__(self, value: float, tolerance: float = 1e-12) -> None:
-        text, self.exact = number(value, tolerance)
+    def __init__(self, value: float, tolerance: float = 1e-12, digits: int = 5) -> None:
+        text, self.exact = number(value, tolerance, digits)
         super().__init__(text, decimal_latex(text))
 
 
-def filled(e: Expr, values: dict[str, float], tolerance: float = 1e-12) -> Expr:
+def filled(e: Expr, values: dict[str, float], tolerance: float = 1e-12, digits: int = 5) -> Expr:
     """Return a formula with numbers in the place of symbols, not worked out: 2t becomes 2(5)."""
+
+    def put(part: Expr) -> Expr:
+        return filled(part, values, tolerance, digits)
+
     if isinstance(e, Sym):
-        return Shown(values[e.name], tolerance) if e.name in values else e
+        return Shown(values[e.name], tolerance, digits) if e.name in values else e
     if isinstance(e, Sum):
-        return Sum(tuple(filled(t, values, tolerance) for t in e.terms))
+        return Sum(tuple(map(put, e.terms)))
     if isinstance(e, Product):
-        return Product(e.number, tuple(filled(f, values, tolerance) for f in e.factors))
+        return Product(e.number, tuple(map(put, e.factors)))
     if isinstance(e, Power):
-        return Power(filled(e.base, values, tolerance), filled(e.exponent, values, tolerance))
+        return Power(put(e.base), put(e.exponent))
     if isinstance(e, Call):
-        return Call(e.name, tuple(filled(a, values, tolerance) for a in e.args), e.static)
+        args = tuple(map(put, e.args))
+        if e.name in OPPOSITE and args[0] == args[1] and digits < _MANY_DIGITS:  # equal only as far as shown
+            return filled(e, values, tolerance, _MANY_DIGITS)
+        return Call(e.name, args, e.static)
     return e
 
 

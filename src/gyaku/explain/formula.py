@@ -408,6 +408,6 @@ def cost(e: Expr) -> int:
         return cost(e.base) + (1 if negative else 0) + (0 if e.exponent == as_expr(-1) else cost(e.exponent))
     if isinstance(e, Call):
         return 3 + sum(cost(a) for a in e.args)
-    if isinstance(e, Sum):  # 1 - u reads a little better than u - 1
-        return sum(cost(t) + (isinstance(t, Num) and t.value < 0) for t in e.terms) + len(e.terms)
+    if isinstance(e, Sum):  # 1 - u reads better than u - 1
+        return sum(cost(t) + 2 * (isinstance(t, Num) and t.value < 0) for t in e.terms) + len(e.terms)
     return 1

@@ -112,9 +112,20 @@ def delta_blocks(reading: Reading, say: Phrases, item: Item | None = None) -> li
         first = own[0]
     count = layers[0].a.shape[0]
     title = say("deltas", out=reading.name(reading.view.output))
-    head = Block(f"{title} {say('sample', n=1, count=count)}" if count > 1 else title)
+    title = f"{title} {say('sample', n=1, count=count)}" if count > 1 else title
+    head = Block(title, tuple(_constants(reading, say)))
     blocks = [_block(reading, layers, n - 1, say) for n in range(len(layers), first - 1, -1)]
     return [head, *blocks]
+
+
+def _constants(reading: Reading, say: Phrases) -> list[str]:
+    """Return "with c1 = [[3]], ..." for small arrays without a name that the formulas mention."""
+    unnamed = [
+        i for i in reading.full.items if i.kind == "constant" and not (i.name or i.inline) and i.value is not None
+    ]
+    texts = [f"{reading.name(i.key)} = {array_text(i.value)[0]}" for i in unnamed]
+    short = [t for t in texts if len(t) < _SHORT // 2 and "×" not in t]
+    return [say("with", text=", ".join(short[:_UNITS]))] if short else []
 
 
 def _block(reading: Reading, layers: list[Layer], i: int, say: Phrases) -> Block:
@@ -166,9 +177,21 @@ def _vector(reading: Reading, layer: Layer, formula: bool = False) -> Equation:
     if formula:
         whole = whole_of(reading, layer.a)
         rights = whole if whole and len(whole[0].text) <= _SHORT // 2 else arriving_of(reading, layer.a)
+        rights = [_renamed(reading, layer, right) for right in rights if right.expr is not None]
     written, code, all_digits = array_text(delta, reading.tolerance)
     rights = [*rights, Right(written, code, "=" if all_digits else "≈")]
     return Equation(f"δ({layer.number})", rf"\delta({layer.number})", tuple(rights), delta)
+
+
+def _renamed(reading: Reading, layer: Layer, right: Right) -> Right:
+    """Return a right side in which an unnamed pre-activation is called a(l)."""
+    own, expr = reading.symbol(layer.a.key), right.expr
+    if layer.a.name or not isinstance(own, Sym) or expr is None:
+        return right
+    name = Sym(f"a({layer.number})", f"a({layer.number})")
+    shown, values = substitute(expr, {own: name}), {**right.values, name.name: reading.values[own.name]}
+    arrays = [key for key, v in values.items() if np.size(v) > 1]
+    return Right(text(shown, arrays), latex(shown, arrays), right.sign, shown, values)
 
 
 def _indexed(letter: str, code: str, index: str, layer: int) -> Sym:
