@@ -31,11 +31,14 @@ class Entry:
         """Return whether the program is right for these gradients at the start, and for these numbers."""
         if self.traced is None:
             return True
+        if not found.equal(self.traced.counters):
+            return False
         return (self.traced.clears or grads == self.grads) and self.holds(found, numbers)
 
     def holds(self, found: Found, numbers: Any) -> bool:
         """Return whether the numbers that the function asked about are 0, or not, as they were."""
-        return all(bool(number_at(s, found, numbers)) == truth for s, truth in self.traced.truths.items())
+        truths = self.traced.truths.items()
+        return all(bool(number_at(s, found, numbers)) == truth for s, truth in truths if s[0] != "counter")
 
 
 class Bound:
@@ -50,6 +53,7 @@ class Bound:
         if traced is None:
             return
         self.traced = traced
+        self.counters = found.share(traced.counters)
         self.arrays: list[Any] = [None] * len(traced.program.inputs)
         self.refresh: list[tuple[int, Tensor]] = []
         self.args: list[tuple[int, int]] = []
@@ -82,7 +86,7 @@ class Bound:
         elif kind == "hyper":
             self.hypers.append((i, source))
         elif kind == "counter":
-            self.arrays[i] = found.counters[source[1]].array
+            self.arrays[i] = self.counters[source[1]]
         elif kind == "rng":
             self.arrays[i] = np.zeros(3, dtype=np.uint64)
             self.rngs.append((found.generators[source[1]], self.arrays[i]))
@@ -271,7 +275,7 @@ def number_at(source: tuple[Any, ...], found: Found, numbers: Any) -> float:
         for k in source[4:]:
             value = value[k]
         return float(value)
-    return found.counters[source[1]].value if source[0] == "counter" else float(numbers[source[1]])
+    return float(numbers[source[1]])
 
 
 def as_array(value: Any) -> Any:

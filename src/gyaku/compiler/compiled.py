@@ -113,17 +113,12 @@ class Compiled:
         entry = entry or next((e for e in self._entries.get(key, ()) if e.fits(grads, found, given.numbers)), None)
         if entry is None:
             entry, found, tensors = self._traced(given, found, tensors, key, grads)
-        if entry.reason:
-            self._say(entry.reason)
-        self.fallback_reason = entry.reason
-        kept = _used(entry, found)
-        found.forget(kept)
+        found.forget(_used(entry, found))
         try:
             bound = Bound(entry, found, given, tensors)
         except SharedMemory as shared:
-            self._say(str(shared))
-            bound = Bound(Entry(None, reason=str(shared)), found, given, tensors)
-            self.fallback_reason = str(shared)
+            bound = Bound(Entry(None, reason=str(shared).rstrip(".")), found, given, tensors)
+        self._say(bound.entry.reason)
         self._last = bound
         return bound, (given.tensors, given.numbers)
 
@@ -144,13 +139,14 @@ class Compiled:
         return ""
 
     def _traced(self, given: Arguments, found: Found, tensors: list[Any], key: Any, grads: Any) -> Any:
+        """Trace the function; return the entry, and the walk and the tensors it belongs to."""
         try:
             for _ in range(4):
                 live = Live.look()
                 trace = Trace(found, tensors, live, wide=self._wide, keep_gradients=self.keep_gradients)
                 numbers = [trace.recorder.number(("number", k), v, f"number {k}") for k, v in enumerate(given.numbers)]
                 args, kwargs = given.call(numbers)
-                traced = trace.run(self.function, args, kwargs)
+                traced = self._run(trace, found, args, kwargs)
                 unknown = [t for t in trace.recorder.unknown.values() if found.index(t) is None]
                 if not unknown:
                     break
@@ -167,6 +163,15 @@ class Compiled:
                 return entry, found, tensors  # the first call may only be building what later calls find
         self._entries.setdefault(key, []).append(entry)
         return entry, found, tensors
+
+    def _run(self, trace: Trace, found: Found, args: Any, kwargs: Any) -> Traced:
+        try:
+            return trace.run(self.function, args, kwargs)
+        except SideEffect:
+            raise
+        except BaseException:
+            found.forget(set())
+            raise
 
     def _entry(self, traced: Traced, grads: Any) -> Entry:
         self.traces += 1
@@ -201,7 +206,8 @@ class Compiled:
             return None, str(lacking)
 
     def _say(self, reason: str) -> None:
-        if reason != self.fallback_reason:
+        said, self.fallback_reason = self.fallback_reason, reason
+        if reason and reason != said:
             warnings.warn(f"compile: {self.function!r} runs eagerly: {reason}.", stacklevel=5)
 
     # -- many steps -----------------------------------------------------------------------------------------------
@@ -291,8 +297,7 @@ def _used(entry: Entry, found: Found) -> set[int]:
     sources = entry.traced.sources.values()
     kept = {id(found.tensors[s[1]]) for s in sources if s[0] == "tensor" and s[1] < len(found.tensors)}
     stepped = {id(found.tensors[k]) for k in entry.traced.stepped if k < len(found.tensors)}
-    counted = [t for c in found.counters for p, t in zip(c.params, c.tensors) if id(p) in stepped]
-    return kept | {id(t) for t in counted}
+    return kept | {id(c.tensor) for c in found.counts if id(c.parameter) in stepped}
 
 
 def compile(

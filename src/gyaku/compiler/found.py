@@ -14,12 +14,13 @@ import operator
 import sys
 import types
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
 from gyaku.core.mode import state
+from gyaku.core.node import Leaf
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.nn.module import Module
 from gyaku.optim.optimizer import Optimizer
@@ -33,18 +34,19 @@ _MOST = 50_000  # objects
 Path = tuple[Any, ...]
 
 
-class Counter:
-    """A counter of an optimizer that some parameters of one group share, held in one 0-d array."""
+class Count(NamedTuple):
+    """A counter of one parameter: its optimizer, number of the group, name, and the 0-d tensor that holds it."""
 
-    def __init__(self, optimizer: Optimizer, name: str, array: Any) -> None:
-        self.optimizer, self.name, self.array = optimizer, name, array
-        self.params: list[Tensor] = []
-        self.tensors: list[Tensor] = []
+    optimizer: Optimizer
+    group: int
+    name: str
+    parameter: Tensor
+    tensor: Tensor
 
     @property
     def value(self) -> float:
         """What it is now."""
-        return float(self.array)
+        return float(self.tensor._array)
 
 
 class Names(dict[str, Any]):
@@ -60,7 +62,8 @@ class Found:
         self.names: list[str] = []
         self.generators: list[Generator] = [default_generator]
         self.optimizers: list[Optimizer] = []
-        self.counters: list[Counter] = []
+        self.counts: list[Count] = []
+        self.shared: list[tuple[Any, list[Tensor]]] = []  # (0-d array, the counters that live in it)
         self.fresh: list[tuple[dict[str, Any], str, Tensor]] = []  # slots made by this walk
         self.refusal = ""  # why this cannot be compiled
         self._views: list[Iterable[Any]] = []
@@ -78,6 +81,8 @@ class Found:
             self.names[k] = f"{slot} of {self.names[owner]}"
         self._before = self._now()
         self._nodes = [t._node for t in self.tensors]
+        self._leaves = [n for n in self._nodes if isinstance(n, Leaf)]
+        self._hooks = [(_copied(n.hooks), _copied(n.after)) for n in self._leaves]
 
     # -- watching ---------------------------------------------------------------------------------------------------
     def _now(self) -> list[Any]:
@@ -99,7 +104,9 @@ class Found:
             return False
         if not all(map(operator.is_, map(_node_of, self.tensors), self._nodes)):
             return False
-        if not all(t._array is c.array for c in self.counters for t in c.tensors):
+        if not all(t._array is a for a, tensors in self.shared for t in tensors):
+            return False
+        if [(n.hooks, n.after) for n in self._leaves] != self._hooks:
             return False
         return all(a.tobytes() == digest for a, digest in self._digests)
 
@@ -162,6 +169,9 @@ class Found:
         self.tensor(t, name)
         a = t._array
         self.key.append(("tensor", type(a), a.shape, a.dtype, t._node is not None))
+        for hooks in (t._node.hooks, t._node.after) if isinstance(t._node, Leaf) else ():
+            if hooks:
+                self._visit(hooks, f"hooks of {name}")
         if type(a) is not np.ndarray:
             self.refusal = self.refusal or "a tensor that is not on the CPU"
         if t._node is not None and not t._node.is_leaf:
@@ -318,13 +328,13 @@ class Found:
             self.key.append(tuple([(k, hyper_key(k, v)) for k, v in group.items() if k != "params"]))
             self._visit(group["params"], f"{name}.params{i or ''}")
             if type(o).rule is not None:
-                self._slots(o, group, name)
+                self._slots(o, i, group)
         if type(o).rule is None:
             self._dict(o._state, f"{name}.state")
 
-    def _slots(self, o: Optimizer, group: dict[str, Any], name: str) -> None:
-        """Make what the rule remembers exist, and let parameters with equal counters share them."""
-        slots, counters = o.slots(group), {}  # type: Any, dict[Any, Counter]
+    def _slots(self, o: Optimizer, i: int, group: dict[str, Any]) -> None:
+        """Make what the rule remembers exist."""
+        slots = o.slots(group)
         for p in group["params"]:
             own = o._state[p]
             for slot, fill in slots.items():
@@ -339,11 +349,10 @@ class Found:
                 self._visit(t, slot)
                 self._slot_names[self.tensor(t)] = (slot, self.tensor(p))
             for counter, start in o.counters.items():
-                self._count(o, p, counter, start, counters)
+                self._count(o, i, p, counter, start)
             self._views.append(own.values())
-        self.counters += counters.values()
 
-    def _count(self, o: Optimizer, p: Tensor, name: str, start: float, counters: dict[Any, Counter]) -> None:
+    def _count(self, o: Optimizer, i: int, p: Tensor, name: str, start: float) -> None:
         own = o._state[p]
         t = own.get(name)
         if not isinstance(t, Tensor) or t._array.dtype != np.float64:
@@ -351,12 +360,25 @@ class Found:
             if name not in own:
                 self.fresh.append((own, name, t))
             own[name] = t
-        value = float(t._array)
-        shared = counters.setdefault((name, value), Counter(o, name, t._array))
-        shared.params.append(p)
-        shared.tensors.append(t)
-        t._array = shared.array
-        self.key.append(list(counters).index((name, value)))
+        self.counts.append(Count(o, i, name, p, t))
+
+    def share(self, classes: list[list[int]]) -> list[Any]:
+        """Let the counters of each class live in one array (apart from all others), and return these arrays."""
+        found = []
+        for members in classes:
+            tensors = [self.counts[k].tensor for k in members]
+            mine, array = {id(t) for t in tensors}, tensors[0]._array
+            if any(c.tensor._array is array for c in self.counts if id(c.tensor) not in mine):
+                array = array.copy()
+            for t in tensors:
+                t._array = array
+            self.shared.append((array, tensors))
+            found.append(array)
+        return found
+
+    def equal(self, classes: list[list[int]]) -> bool:
+        """Return whether the counters of each class are equal now."""
+        return all(len({self.counts[k].value for k in members}) == 1 for members in classes)
 
     _KINDS: tuple[tuple[Any, Any], ...] = (
         (Tensor, _tensor),
@@ -381,6 +403,10 @@ class _Slot:
 
     def __iter__(self) -> Any:
         return iter((getattr(self.owner, self.name, None),))
+
+
+def _copied(hooks: Any) -> Any:
+    return None if hooks is None else list(hooks)
 
 
 _node_of = operator.attrgetter("_node")

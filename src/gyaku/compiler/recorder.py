@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter as Tally
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class Live:
 class Recorder:
     """Writes down the equations of one trace. Also an observer: it sees what escapes it, and names the lines."""
 
-    def __init__(self, generators: list[Generator], live: Live, wide: bool = False) -> None:
+    def __init__(self, generators: list[Generator], counts: list[Any], live: Live, wide: bool = False) -> None:
         self.equations: list[Equation] = []
         self.inputs: list[Var] = []
         self.sources: list[Source] = []
@@ -54,6 +55,10 @@ class Recorder:
         self.live = live
         self.unknown: dict[int, Any] = {}  # live tensors and generators met on the way, not found beforehand
         self.constants: list[tuple[Any, Any]] = []  # (array, copy of it when it was met)
+        self.counts = counts  # all counters of the optimizers
+        self.classes: list[list[int]] = []  # which of them are one number
+        self.counters: dict[tuple[int, int, str], Any] = {}  # what they are now
+        self.moves: Tally[tuple[int, int, str]] = Tally()  # how often they moved
         self.asked: dict[Var, bool] = {}  # numbers whose truth the function has asked for, with the answer
         self.stepped: set[int] = set()  # parameters whose gradient an optimizer has used, by identity
         self.wide = wide  # labels may be the ignored one, whatever the example says
@@ -191,32 +196,42 @@ class Recorder:
         """Refuse a draw other than a mask."""
         raise refused("a random draw other than dropout's mask", "draw it outside and pass it as an argument")
 
-    def count_from(self, counters: list[Any]) -> None:
-        """Make a number of each shared counter of the optimizers."""
-        self._known["counters"] = [(c, self.number(("counter", k), c.value, c.name)) for k, c in enumerate(counters)]
-
     def counter(self, optimizer: Any, p: Any, name: str) -> Any:
-        """Return what a counter of a parameter is now."""
-        return self._known.get(("count", id(optimizer), id(p), name)) or self._class(optimizer, p, name)[1]
+        """Return what a counter of a parameter is now; equal ones of a group are one number."""
+        key = (id(optimizer), id(p), name)
+        if key not in self.counters:
+            k, count = next(
+                (
+                    (k, c)
+                    for k, c in enumerate(self.counts)
+                    if c.optimizer is optimizer and c.parameter is p and c.name == name
+                ),
+                (None, None),
+            )
+            if count is None:
+                raise refused("an optimizer made inside the compiled function", "make it outside")
+            kind = (id(optimizer), count.group, name, count.value)
+            if kind not in self._known:
+                self._known[kind] = self.number(("counter", len(self.classes)), count.value, name), len(self.classes)
+                self.classes.append([])
+            number, place = self._known[kind]
+            self.classes[place].append(k)
+            self.counters[key] = number
+        return self.counters[key]
 
     def count(self, optimizer: Any, p: Any, name: str, value: Any) -> None:
         """Take down what a counter of a parameter has become."""
-        self._known["count", id(optimizer), id(p), name] = value
+        key = (id(optimizer), id(p), name)
+        self.counters[key], self.moves[key] = value, self.moves[key] + 1
         self.stepped.add(id(p))
 
     def counted(self) -> list[tuple[int, Any]]:
-        """Return (number of the counter, its last value) of those that moved."""
-        moved = []
-        for k, (c, _) in enumerate(self._known["counters"]):
-            values = [self._known.get(("count", id(c.optimizer), id(p), c.name)) for p in c.params]
-            if not all(type(v) is type(values[0]) for v in values):
-                raise refused("parameters of one group that count different steps", "step all of them, or none")
-            if values[0] is not None:
-                moved.append((k, values[0]))
-        return moved
-
-    def _class(self, optimizer: Any, p: Any, name: str) -> Any:
-        for c, number in self._known["counters"]:
-            if c.optimizer is optimizer and c.name == name and any(q is p for q in c.params):
-                return c, number
-        raise refused("an optimizer made inside the compiled function", "make it outside")
+        """Return (class of counters, last value) of those that moved."""
+        found = []
+        for k, members in enumerate(self.classes):
+            counts = [self.counts[m] for m in members]
+            if len({self.moves[id(c.optimizer), id(c.parameter), c.name] for c in counts}) > 1:
+                raise refused("parameters of one group stepped differently often", "step all of them, or none")
+            c = counts[0]
+            found.append((k, self.counters[id(c.optimizer), id(c.parameter), c.name]))
+        return found

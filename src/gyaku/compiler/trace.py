@@ -36,6 +36,7 @@ class Traced:
     written: list[int] = field(default_factory=list)  # tensors whose memory the program writes to
     truths: dict[Source, bool] = field(default_factory=dict)  # numbers that must be 0 or not, as they were
     stepped: list[int] = field(default_factory=list)  # parameters that an optimizer has moved
+    counters: list[list[int]] = field(default_factory=list)  # counters that are one number
     drawn: list[int] = field(default_factory=list)  # blocks of random words, by generator
     clears: bool = False  # gradients that were there before play no part
 
@@ -55,7 +56,7 @@ class Trace:
         self, found: Found, given: list[Tensor], live: Live, *, wide: bool = False, keep_gradients: bool = False
     ) -> None:
         self.found, self.given, self.keep = found, given, keep_gradients
-        self.recorder = Recorder(list(found.generators), live, wide)
+        self.recorder = Recorder(list(found.generators), found.counts, live, wide)
         self.tensors = [*found.tensors, *given]
         self.outputs: list[Var] = []
         self.into: list[Var | None] = []
@@ -119,7 +120,6 @@ class Trace:
         self.hypers = [
             (i, j, g, dict(g)) for i, o in enumerate(self.found.optimizers) for j, g in enumerate(o.param_groups)
         ]
-        recorder.count_from(self.found.counters)
 
     def _hyper(self, place: tuple[Any, ...], value: Any) -> Any:
         if isinstance(value, (tuple, list)):
@@ -176,7 +176,8 @@ class Trace:
         stepped, reset = self.recorder.stepped, True
         for k, (t, (before, start)) in enumerate(zip(self.tensors, self.grads, strict=True)):
             now = t._grad
-            reset = reset and (before is None or now is not before)
+            if t._node is not None or before is not None:
+                reset = reset and before is not None and now is not before
             if id(t) in stepped:
                 traced.stepped.append(k)
             if id(t) in stepped and not self.keep:
@@ -224,6 +225,7 @@ class Trace:
         into = [None if v is None else place[v] for v in self.into]
         traced.program = Program(inputs, recorder.equations, self.outputs, into, recorder.names)
         traced.sources, traced.drawn = sources, recorder.drawn
+        traced.counters = recorder.classes
         source_of = dict(zip(recorder.inputs, recorder.sources, strict=True))
         traced.truths = {source_of[v]: truth for v, truth in recorder.asked.items()}
         traced.clears = traced.clears and not any(s[0] == "grad" for s in sources.values())

@@ -7,6 +7,7 @@ update under ``no_grad``) is read as it is. A ``Scalar`` is a Python number that
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,14 +18,24 @@ from gyaku.backend.tracing import Weak, tracing
 from gyaku.base.errors import TraceError
 from gyaku.compiler.primitives import UFUNCS
 from gyaku.compiler.program import Var
-from gyaku.core.op import context_of_call
+from gyaku.core.node import format_line, inside
 
 _WHERE = "choose with gyaku.where(condition, a, b), or return the value and look at it outside"
 
 
 def refused(what: str, hint: str = _WHERE) -> TraceError:
     """Return the error for what a traced value cannot do; it names the user's line."""
-    return TraceError("compiled step", "what only the shapes decide", what, hint=hint, context=context_of_call())
+    return TraceError("compiled step", "what only the shapes decide", what, hint=hint, context=_line())
+
+
+def _line() -> str:
+    """Return the user's line: the innermost one that is neither ours nor NumPy's."""
+    frame: Any = sys._getframe(2)
+    while frame.f_back is not None and (
+        inside[frame.f_code.co_filename] or frame.f_globals.get("__name__", "").startswith("numpy")
+    ):
+        frame = frame.f_back
+    return format_line(frame.f_code, frame.f_lasti)
 
 
 class _Operators:
@@ -129,6 +140,8 @@ class Scalar(_Operators, Weak):
         """Whether the number is not 0: known for an input, for whose other answer there is another program."""
         if self.value is None:
             raise refused("`if` (or `while`, `and`, `not`, `bool()`) on a traced number")
+        if self.recorder.sources[self.recorder.inputs.index(self._var)][0] == "counter":
+            raise refused("`if` on a counter of the optimizer")
         self.recorder.asked[self._var] = bool(self.value)
         return bool(self.value)
 
@@ -145,20 +158,21 @@ class Scalar(_Operators, Weak):
 
 
 class Tracer(_Operators):
-    """An array of the program. ``view`` is (base, primitive, parameters) when it shows memory of another one."""
+    """An array of the program. ``shown`` is (base, primitive, parameters) when it shows memory of another one."""
 
-    __slots__ = ("recorder", "_var", "view", "source", "__weakref__")
+    __slots__ = ("recorder", "_var", "shown", "source", "__weakref__")
     flags = SimpleNamespace(writeable=True, c_contiguous=True)
+    base = None  # whose memory a view shows is settled when it is read
 
-    def __init__(self, recorder: Any, var: Var, view: Any = None) -> None:
-        self.recorder, self._var, self.view = recorder, var, view
-        self.source = view[0].var if view else None
+    def __init__(self, recorder: Any, var: Var, shown: Any = None) -> None:
+        self.recorder, self._var, self.shown = recorder, var, shown
+        self.source = shown[0].var if shown else None
 
     @property
     def var(self) -> Var:
         """The value this memory holds now; a view looks again when its base was written to."""
-        if self.view is not None:
-            base, op, params = self.view
+        if self.shown is not None:
+            base, op, params = self.shown
             now = base.var
             if now is not self.source:
                 self.source, self._var = now, self.recorder.add(op, (now,), params)[0]
@@ -240,7 +254,7 @@ class Tracer(_Operators):
 
     # -- writing --------------------------------------------------------------------------------------------------
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.view is not None:
+        if self.shown is not None:
             raise refused("a write into a view", "write to the whole tensor, or build a new one with gyaku.where")
         if not (key is Ellipsis or key == slice(None) or key == () or key == (Ellipsis,)):
             raise refused("a write to a part of a traced tensor", "build a new one: gyaku.where, gyaku.cat")
