@@ -86,6 +86,10 @@ class Fusion:
             self.views[e.output] = whole(self._new("constant", e.output, array), e.output.shape)
         elif e.op == "concatenate":
             self._join(e)
+        elif e.op == "item" and e.vars and e.vars[0].ndim:
+            flat = Var(-1, (), e.vars[0].dtype)
+            self._alias(Equation("reshape", e.vars, (("shape", ()),), (flat,), e.where))
+            self._map(Equation("item", (flat,), (), e.outputs, e.where))
         elif e.op in ("gather", "take_along_axis"):
             self._map(e)
         elif e.op in _REDUCTIONS:
@@ -119,11 +123,12 @@ class Fusion:
     def _after(self, e: Equation, shape: Shape | None) -> tuple[int, list[int]]:
         """Return the first kernel that may hold ``e``, and the kernels that make its inputs as it wants them."""
         lowest, makers = 0, []
+        table = e.inputs[0] if e.op in ("gather", "take_along_axis") else None  # looked up, not read one by one
         for v in e.vars:
             k = self.home.get(v, -1)
             if k < 0:
                 continue
-            joined = shape is not None and v not in self.alias and self._makes(k, v, shape)
+            joined = shape is not None and v is not table and v not in self.alias and self._makes(k, v, shape)
             lowest = max(lowest, k if joined else k + 1)
             if joined:
                 makers.append(k)
@@ -209,7 +214,8 @@ class Fusion:
             reads = [*other.read, *other.extra.get("reads", ())]
             if not any(self._root(v) in made for v in reads):
                 continue
-            direct = all(v in made for v in reads if self._root(v) in made)
+            tables = {e.inputs[0] for e in other.equations if e.op in ("gather", "take_along_axis")}
+            direct = all(v in made and v not in tables for v in reads if self._root(v) in made)
             if other.kind == "map" and other.shape == kernel.shape and direct and "copy" not in other.extra:
                 other.equations = [*kernel.equations, *other.equations]
                 kernel.equations = []

@@ -228,9 +228,9 @@ class Writer:
 
         for e in equations:
             if e.op == "gather":
-                values[e.output] = self._gather(e, at, mask)
+                values[e.output] = self._gather(e, values, at, mask)
             elif e.op == "take_along_axis":
-                values[e.output] = self._take(e, at, mask)
+                values[e.output] = self._take(e, values, at, mask)
             else:
                 values[e.output] = scalar.write(self.f, e, [operand(v) for v in e.inputs])
         return values
@@ -270,26 +270,31 @@ class Writer:
             return base.name
         return self.f.op(f"add <{self.f.lanes} x i64> {base.name}, {self.f.steps()}")
 
-    def _looked_up(self, v: Var, shape: tuple[int, ...], extent: int, at: dict[int, Any], mask: str | None) -> Value:
+    def _looked_up(
+        self, v: Var, shape: tuple[int, ...], extent: int, values: dict[Var, Value], at: dict[int, Any], mask: str | None
+    ) -> Value:
         """Return whole-number indices from ``v``, negative ones counted from the end, kept within the array."""
         f = self.f
-        view = self.fusion.view(v).broadcast(shape)
-        extended = View(view.storage, (*shape, *self.kernel.shape[len(shape) :]), (*view.strides, *[0] * (len(self.kernel.shape) - len(shape))), view.offset)
-        i = f.cast(self.load(extended, at, mask), np.int64)
+        if v in values and v not in self.reads:  # made in this very loop
+            found = values[v]
+        else:
+            view, rest = self.fusion.view(v).broadcast(shape), self.kernel.shape[len(shape) :]
+            found = self.load(View(view.storage, (*shape, *rest), (*view.strides, *[0] * len(rest)), view.offset), at, mask)
+        i = f.cast(found, np.int64)
         zero, n = f.constant(0, np.int64), f.constant(extent, np.int64)
         i = f.select(f.compare("slt", i, zero), f.binary("add", i, n), i)
         i = f.select(f.compare("slt", i, zero), zero, i)
         top = f.constant(max(extent - 1, 0), np.int64)
         return f.select(f.compare("sgt", i, top), top, i)
 
-    def _gather(self, e: Equation, at: dict[int, Any], mask: str | None) -> Value:
+    def _gather(self, e: Equation, values: dict[Var, Value], at: dict[int, Any], mask: str | None) -> Value:
         x, *indices = e.vars
         view = self.fusion.view(x)
         lead = len(indices)
         shape = e.output.shape[: e.output.ndim - (view.ndim - lead)]
         total = self.f.constant(view.offset, np.int64)
         for j, v in enumerate(indices):
-            i = self._looked_up(v, shape, view.shape[j], at, mask)
+            i = self._looked_up(v, shape, view.shape[j], values, at, mask)
             total = self.f.binary("add", total, self.f.binary("mul", i, self.f.constant(view.strides[j], np.int64)))
         for j in range(lead, view.ndim):
             d = len(shape) + j - lead
@@ -297,13 +302,13 @@ class Writer:
             total = self.f.binary("add", total, self.f.binary("mul", i, self.f.constant(view.strides[j], np.int64)))
         return self._fetch(view, total, mask)
 
-    def _take(self, e: Equation, at: dict[int, Any], mask: str | None) -> Value:
+    def _take(self, e: Equation, values: dict[Var, Value], at: dict[int, Any], mask: str | None) -> Value:
         x, indices = e.vars
         view, axis = self.fusion.view(x), e.param("axis")
         total = self.f.constant(view.offset, np.int64)
         for d in range(view.ndim):
             if d == axis:
-                i = self._looked_up(indices, self.kernel.shape, view.shape[d], at, mask)
+                i = self._looked_up(indices, self.kernel.shape, view.shape[d], values, at, mask)
             else:
                 i = Value(self._lane_index(d, at), np.int64)
             stride = 0 if view.shape[d] == 1 else view.strides[d]

@@ -178,30 +178,39 @@ class Plan:
 
     # -- where outputs go ----------------------------------------------------------------------------------------------
     def _outputs(self) -> None:
+        """Settle where every output goes: computed into its place where that is safe, else copied there at the end."""
         taken: set[Storage] = set()
+        late: list[tuple[int, Var, View, Storage, int | None]] = []
         for k, (v, into) in enumerate(zip(self.program.outputs, self.program.into, strict=True)):
             view = self.fusion.view(v)
             target = self.inputs[into] if into is not None else Storage("result", k, v.dtype, v.size)
             self.results.append(target)
             if into is not None and v is self.program.inputs[into]:
                 continue
-            direct = (
-                view.storage.root.kind == "work"
-                and view.storage.same is None
-                and view.storage not in taken
-                and view.contiguous
-                and view.offset == 0
-                and view.storage.size == v.size
-                and view.storage.dtype == target.dtype
-                and all(t.kernel.kind in ("map", "reduce", "product", "scatter") for t in self.writers[view.storage])
-                and (into is None or self._may_replace(self.writers[view.storage], target, v))
-            )
-            if direct:
+            if self._own_memory(v, view, target) and view.storage not in taken:
                 taken.add(view.storage)
-                view.storage.same = target
-                self.writers[target] = self.writers.pop(view.storage)
+                late.append((k, v, view, target, into))
             else:
                 self._copy_out(v, view, target)
+        for _, v, view, target, into in late:  # now every reader of the old values is known
+            if into is None or self._may_replace(self.writers[view.storage], target, v):
+                view.storage.same = target
+                self.writers[target] = [*self.writers.get(target, []), *self.writers.pop(view.storage)]
+            else:
+                self._copy_out(v, view, target)
+
+    def _own_memory(self, v: Var, view: View, target: Storage) -> bool:
+        """Whether a value lies alone in work memory, in order, so that it may lie in ``target`` instead."""
+        s = view.storage
+        return (
+            s.root.kind == "work"
+            and s.same is None
+            and view.contiguous
+            and view.offset == 0
+            and s.size == v.size
+            and s.dtype == target.dtype
+            and all(t.kernel.kind in ("map", "reduce", "product", "scatter") for t in self.writers[s])
+        )
 
     def _readers(self, storage: Storage) -> list[tuple[Task, View]]:
         return [(t, view) for t in self.tasks for view, _ in t.reads if view.storage.root is storage]

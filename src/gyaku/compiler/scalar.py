@@ -19,6 +19,7 @@ _LIBRARY = {
     "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan",
 }  # fmt: skip
+_MOVES = ("cast", "copy", "contiguous", "item")  # the same number, perhaps of another type
 _ROUND = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint"}
 _OWN = {"exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": m.log2, "log10": m.log10,
         "tanh": m.tanh, "erf": m.erf}  # fmt: skip
@@ -27,13 +28,13 @@ _OWN = {"exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": 
 def writable(e: Equation) -> bool:
     """Whether an elementwise equation can become machine code."""
     kinds = [v.dtype for v in (*e.vars, *e.outputs)]
-    return (e.op in RULES or e.op in _COMPARISONS or e.op in ("cast", "copy", "where")) and all(map(supported, kinds))
+    return (e.op in RULES or e.op in _COMPARISONS or e.op in _MOVES or e.op == "where") and all(map(supported, kinds))
 
 
 def write(f: Function, e: Equation, operands: list[Value | bool | int | float]) -> Value:
     """Write one elementwise equation; ``operands`` are registers or Python numbers."""
     out = e.output.dtype
-    if e.op in ("cast", "copy"):
+    if e.op in _MOVES:
         return f.cast(_value(f, operands[0], out), out)
     if e.op == "where":
         c, a, b = operands
@@ -182,7 +183,7 @@ for _name, _word in _ROUND.items():
 def cost(e: Equation) -> int:
     """Return the operations an element costs, as FLOPs are counted."""
     return {"exp": 14, "expm1": 20, "log": 20, "log1p": 24, "tanh": 24, "erf": 60, "power": 50, "divide": 4, "sqrt": 4}.get(
-        e.op, 0 if e.op in ("cast", "copy") else 1
+        e.op, 0 if e.op in _MOVES else 1
     )
 
 
