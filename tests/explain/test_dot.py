@@ -50,6 +50,12 @@ def test_modules_are_clusters_inside_one_another() -> None:
     assert "subgraph" not in draw.dot(network(), frames=False)
 
 
+def test_a_title_and_why_numbers_are_missing_are_its_label() -> None:
+    x = gy.ones(2, requires_grad=True)
+    text = draw.dot(explain(x * x, scope={}), title="A", lang="ja")
+    assert 'label="A\\n結果が配列です' in text
+
+
 def test_strings_are_quoted() -> None:
     assert quoted('a"b\\c\nd') == '"a\\"b\\\\c\\nd"'
 

@@ -88,7 +88,7 @@ def item_texts(scene: Scene, symbol: str) -> list[str]:
 
 
 def test_the_forward_picture_has_formulas_and_values_and_no_derivatives() -> None:
-    scene = picture(square())
+    scene = picture(square(), "forward")
     assert item_texts(scene, "s") == ["s = a x", "6"] and item_texts(scene, "y") == ["y", "1"]
     assert not list(scene.root.groups("backward")) and len(list(scene.root.groups("forward"))) == 5
     assert not any("∂" in t for t in texts(scene))
@@ -124,7 +124,7 @@ def test_small_arrays_are_written_out_and_rules_of_matrices_stand_on_arrows() ->
     scene = picture(matrices(), "backward")
     assert item_texts(scene, "W") == ["W", "∂E/∂W = ", "4", "2", "−2", "−1", "2", "1"]
     assert {"∂E/∂Y W^(T)", "X^(T) ∂E/∂Y"} <= set(texts(scene, "label"))
-    assert item_texts(picture(matrices()), "Y") == ["Y = X W", "3", "3"]
+    assert item_texts(picture(matrices(), "forward"), "Y") == ["Y = X W", "3", "3"]
 
 
 def test_large_arrays_are_shape_and_colours() -> None:
@@ -166,6 +166,12 @@ def test_a_graph_without_numbers_says_why() -> None:
     z.backward()
     scene = picture(explain(z, scope={}), "backward", lang="en")
     assert any("spent" in t for t in texts(scene))
+
+
+def test_the_view_follows_from_what_is_known() -> None:
+    assert len(list(picture(square()).root.groups("backward"))) == 5
+    a, b = gy.ones(2, 3, requires_grad=True), gy.ones(2, 3, requires_grad=True)
+    assert not list(picture(explain(a * b, scope={})).root.groups("backward"))
 
 
 def test_wrong_words_are_refused() -> None:

@@ -155,6 +155,6 @@ def test_svg_and_page_load_no_other_package() -> None:
 
 
 def test_pictures_inside_are_those_of_the_arrays() -> None:
-    text = draw.svg(product())
+    text = draw.svg(product(), "forward")
     found = re.findall(r"data:image/png;base64,([^\"]+)", text)
     assert len(found) == 2 and all(base64.b64decode(f).startswith(b"\x89PNG") for f in found)

@@ -6,23 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from gyaku.base import look
-from gyaku.base.errors import ArgumentError
 from gyaku.explain.draw_boxes import Writer
 from gyaku.explain.draw_frames import Frame, frames_of
 from gyaku.explain.draw_parts import written_out
+from gyaku.explain.draw_picture import chosen_view
 from gyaku.explain.draw_text import number, shape_text, with_text
 from gyaku.explain.model import Arrow, Explanation, Item
 
 _KINDS = {"leaf": "filled,rounded", "constant": "dashed,rounded", "op": "rounded", "group": "rounded,bold"}
 
 
-def dot_text(explanation: Explanation, view: str = "forward", *, direction: str = "right", frames: bool = True) -> str:
-    """Return DOT text; ``view`` is "forward", "backward" or "both" (values and deltas in one graph).
+def dot_text(
+    explanation: Explanation, view: str = "auto", *, direction: str = "right", frames: bool = True,
+    lang: str | None = None, title: str = "",
+) -> str:  # fmt: skip
+    """Return DOT text; ``view`` as for the other forms ("both": values and derivatives in one graph).
 
-    Raises ``ArgumentError`` for another view.
+    The title, and in ``lang`` why numbers are missing, become the label of the graph. Raises ``ArgumentError`` for
+    another view.
     """
-    if view not in ("forward", "backward", "both"):
-        raise ArgumentError("explain (dot)", "one of forward, backward, both", repr(view))
+    view = chosen_view(explanation, view)
     writer = Writer(explanation)
     around, known = frames_of(explanation) if frames else ({}, {})
     ink = look.LIGHT.ink
@@ -30,6 +33,8 @@ def dot_text(explanation: Explanation, view: str = "forward", *, direction: str 
         f"rankdir={'LR' if direction == 'right' else 'TB'};",
         f'node [shape=box, color="{ink}", fontcolor="{ink}"];',
     ]
+    words = "\n".join(line for line in (title, explanation.note(lang)) if line)
+    head += [f"label={quoted(words)};"] if words else []
     items = [item for item in explanation.items if not item.inline]
     nodes = [_node(writer, item, view) for item in items]
     clusters = list(_clusters({item.key: around.get(item.key, ()) for item in items}, known))

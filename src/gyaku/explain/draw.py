@@ -15,13 +15,14 @@ from gyaku.explain.model import Explanation
 
 
 def svg(
-    explanation: Explanation, view: str = "forward", *, theme: str = "light", background: bool = True, **options: Any
+    explanation: Explanation, view: str = "auto", *, theme: str = "light", background: bool = True, **options: Any
 ) -> str:
     """Return the picture as SVG text, made of nothing but NumPy and this package.
 
-    ``view`` is "forward" (values), "backward" (deltas, and on each arrow its local derivative) or "both".
-    ``theme`` is "light", "dark" or "auto" (follows the reader's setting); without ``background`` the paper shows
-    through. All forms take ``direction`` ("right", "down"), ``frames`` (around modules), ``lang`` and ``title``.
+    ``view`` is "forward" (values), "backward" (deltas, and on each arrow its local derivative), "both" or "auto" (both,
+    but forward where there are no derivatives). ``theme`` is "light", "dark" or "auto" (follows the reader's setting);
+    without ``background`` the paper shows through. All forms take ``direction`` ("right", "down"), ``frames`` (around
+    modules), ``lang`` and ``title``.
     Raises ``ArgumentError`` for another view or direction, ``UnknownNameError`` for another theme.
     """
     from gyaku.explain.svg import svg_text
@@ -39,14 +40,14 @@ def html(explanation: Explanation, *, notebook: bool = False, **options: Any) ->
     return cell(explanation, **options) if notebook else page(explanation, **options)
 
 
-def tikz(explanation: Explanation, view: str = "forward", *, document: bool = True, **options: Any) -> str:
+def tikz(explanation: Explanation, view: str = "auto", *, document: bool = True, **options: Any) -> str:
     """Return the picture as TikZ: a document to compile, or (``document=False``) the picture alone for a slide."""
     from gyaku.explain.tikz import tikz_text
 
     return tikz_text(picture(explanation, view, **options), document=document)
 
 
-def dot(explanation: Explanation, view: str = "forward", **options: Any) -> str:
+def dot(explanation: Explanation, view: str = "auto", **options: Any) -> str:
     """Return the graph as DOT text, for those who have Graphviz; values and derivatives stand in it as text."""
     from gyaku.explain.dot import dot_text
 
@@ -69,7 +70,7 @@ def save(explanation: Explanation, path: str | os.PathLike[str], **options: Any)
 
 
 def _printed(
-    form: str, explanation: Explanation, view: str = "forward", *, theme: str = "light", scale: float = 2.0,
+    form: str, explanation: Explanation, view: str = "auto", *, theme: str = "light", scale: float = 2.0,
     **options: Any,
 ) -> bytes:  # fmt: skip
     from gyaku.explain.raster import printed

@@ -183,7 +183,7 @@ class Writer:
 
     def _rule(self, arrow: Arrow, target: Item) -> Line:
         """Return the local derivative as a formula; of arrays, what the rule makes of what arrives. () if too long."""
-        if self.reading is None:
+        if self.reading is None or (target.kind == "op" and target.op is None):
             return ()
         gy = None if arrow.scalar else self.reading.delta(arrow.target)
         found = self.reading.rule(arrow) if gy is None else self.reading.rule(arrow, gy)
@@ -223,6 +223,11 @@ def wrapped(text: str, width: float, size: float) -> list[str]:
         else:
             lines[-1] = longer
     return lines
+
+
+def place(item: Item) -> str:
+    """Return the user's line as ``file.py:12``, without the folders."""
+    return re.split(r"[/\\]", item.where)[-1]
 
 
 def full_value(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gyaku.base.errors import ArgumentError
 from gyaku.base.text import Phrases
-from gyaku.explain.draw_boxes import LABEL, TITLE, Writer, full_value, wrapped
+from gyaku.explain.draw_boxes import LABEL, TITLE, Writer, full_value, place, wrapped
 from gyaku.explain.draw_frames import Frame, frames_of
 from gyaku.explain.draw_parts import Part, column, text_part, written_out
 from gyaku.explain.draw_scene import Group, Paint, Rect, Scene, Write, arrow, moved
@@ -19,7 +19,7 @@ from gyaku.explain.layout import DIRECTIONS, Box, Edge, Layout, arrange
 from gyaku.explain.layout_level import Point, Spacing
 from gyaku.explain.model import Arrow, Explanation, Item
 
-VIEWS = ("forward", "backward", "both")
+VIEWS = ("forward", "backward", "both", "auto")
 MARGIN = 18.0
 _PAD = (13.0, 9.0)  # between a box and what stands in it
 _APART = 4.0  # between the middle of an arrow's way and its two directions, where both are drawn
@@ -48,18 +48,19 @@ STYLES = {
 
 
 def picture(
-    explanation: Explanation, view: str = "forward", *, direction: str = "right", frames: bool = True,
+    explanation: Explanation, view: str = "auto", *, direction: str = "right", frames: bool = True,
     lang: str | None = None, title: str = "",
 ) -> Scene:  # fmt: skip
     """Return the picture of an explanation.
 
-    ``view`` is "forward", "backward" or "both" (one beside or below the other, whichever fits a slide better),
-    ``direction`` "right" or "down", ``frames`` whether modules are framed; ``title`` stands above.
+    ``view`` is "forward", "backward", "both" (one beside or below the other, whichever fits a slide better) or "auto"
+    (both, without derivatives forward), ``direction`` "right" or "down", ``frames`` whether modules are framed;
+    ``title`` stands above.
     Raises ``ArgumentError`` for another view or direction.
     """
-    if view not in VIEWS or direction not in DIRECTIONS:
-        wrong, known = (view, VIEWS) if view not in VIEWS else (direction, DIRECTIONS)
-        raise ArgumentError("explain", f"one of {', '.join(known)}", repr(wrong))
+    view = chosen_view(explanation, view)
+    if direction not in DIRECTIONS:
+        raise ArgumentError("explain", f"one of {', '.join(DIRECTIONS)}", repr(direction))
     say = Phrases(_WORDS, lang)
     views = ("forward", "backward") if view == "both" else (view,)
     panels = [panel(explanation, STYLES[v], direction, frames) for v in views]
@@ -69,6 +70,18 @@ def picture(
     parts = [text_part(plain(title, bold=True), TITLE * 1.25)] if title else []
     whole = column([*parts, _beside(panels), *notes(explanation, lang)], 14.0)
     return framed(whole, title or say("title", name=explanation.result.symbol))
+
+
+def chosen_view(explanation: Explanation, view: str) -> str:
+    """Return the view that is meant: "auto" is both, or forward where there are no derivatives.
+
+    Raises ``ArgumentError`` for an unknown one.
+    """
+    if view not in VIEWS:
+        raise ArgumentError("explain", f"one of {', '.join(VIEWS)}", repr(view))
+    if view != "auto":
+        return view
+    return "forward" if explanation.missing or explanation.result.delta is None else "both"
 
 
 def framed(part: Part, title: str) -> Scene:
@@ -184,7 +197,8 @@ class Panel:
         if self.direction == "right":
             return x, x + width
         ways = [p for way in self.layout.ways.values() for p in itertools.pairwise(way)]
-        across = [a for (a, top), (b, bottom) in ways if min(top, bottom) < y < max(top, bottom) and x < a < x + width]
+        passing = [a for (a, top), (_, bottom) in ways if min(top, bottom) - 0.5 <= y <= max(top, bottom) + 0.5]
+        across = [a for a in passing if x < a < x + width]
         first, last = min(across, default=x + width), max(across, default=x + width)
         return (x, first) if first - x >= x + width - last else (last, x + width)
 
@@ -216,7 +230,7 @@ class Panel:
         lines = [head, f"{item.layer} {item.module}".strip(), f"{tuple(item.shape)} {item.dtype or ''}".strip()]
         numbers = (("=", item.value), ("∂ =", item.delta))
         lines += [f"{sign} {full_value(a)}" for sign, a in numbers if a is not None and not written_out(a)]
-        return "\n".join([line for line in [*lines, item.where, item.failed] if line])
+        return "\n".join([line for line in [*lines, place(item), item.failed] if line])
 
     def _arrow(self, name: str, a: Arrow) -> Group:
         points = self.layout.ways[name]

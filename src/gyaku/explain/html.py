@@ -10,15 +10,16 @@ from typing import Any
 
 from gyaku.base import look
 from gyaku.base.text import Phrases
-from gyaku.explain.draw_boxes import full_value
+from gyaku.explain.draw_boxes import full_value, place
 from gyaku.explain.draw_parts import column, written_out
-from gyaku.explain.draw_picture import MARGIN, STYLES, Panel, framed, notes, picture
+from gyaku.explain.draw_picture import MARGIN, STYLES, Panel, chosen_view, framed, notes, picture
 from gyaku.explain.draw_text import Line, formula, number, plain, shape_text
 from gyaku.explain.model import Explanation, Item
 from gyaku.explain.svg import CSS_MATH_FONTS, colours_css, svg_text, text
 
 _MOST = 600  # items of the finest picture in a page
 _TURNED = 60  # items of a picture that narrow screens have from top to bottom
+_LETTERS = {"forward": "f", "backward": "b", "both": "a"}
 _TABLE = {
     "title": ("Computation graph of {name}", "{name} の計算グラフ"),
     "forward": ("Forward", "順伝播"),
@@ -49,16 +50,16 @@ _TABLE = {
 }  # fmt: skip
 
 
-def cell(explanation: Explanation, view: str = "", **options: Any) -> str:
-    """Return the picture as a piece of HTML for a notebook: forward, or both when there are deltas."""
-    shown = view or ("both" if not explanation.missing and explanation.result.delta is not None else "forward")
-    drawing = svg_text(picture(explanation, shown, **options))
+def cell(explanation: Explanation, view: str = "auto", **options: Any) -> str:
+    """Return the picture as a piece of HTML for a notebook."""
+    drawing = svg_text(picture(explanation, view, **options))
     return f'<div style="overflow-x:auto;background:#fff">{drawing}</div>'
 
 
 def page(
-    explanation: Explanation, *, direction: str = "right", frames: bool = True, lang: str | None = None, title: str = ""
-) -> str:
+    explanation: Explanation, view: str = "auto", *, direction: str = "right", frames: bool = True,
+    lang: str | None = None, title: str = "",
+) -> str:  # fmt: skip
     """Return the page, which needs no network and shows everything without JavaScript as well."""
     say = Phrases(_TABLE, lang)
     levels = _levels(explanation)
@@ -70,6 +71,7 @@ def page(
         "pictures": "\n".join(line for i, level in enumerate(scenes) for line in level.figures(i, heading)),
         "data": json.dumps(
             {"levels": [level.data() for level in scenes], "start": levels.index(explanation),
+             "view": _LETTERS[chosen_view(explanation, view)],
              "say": {key: say(key) for key in ("play", "pause")}}, ensure_ascii=False, separators=(",", ":"),
         ).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " "),
         **{f"say_{key}": text(say(key)) for key in _TABLE if key != "title" and key != "sum"},
@@ -129,7 +131,7 @@ class _Level:
         rows += [[say("value"), text(full_value(item.value))]] if item.value is not None else []
         if item.delta is not None:
             rows.append([f"{say('delta')} {_markup(self.panel.writer.quotient(item))}", text(full_value(item.delta))])
-        rows += [[say("line"), text(item.where)]] if item.where else []
+        rows += [[say("line"), text(place(item))]] if item.where else []
         rows += [["", text(item.failed)]] if item.failed else []
         return rows
 
