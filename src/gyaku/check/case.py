@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.base.errors import DtypeError
 from gyaku.check import numeric
 from gyaku.check.chance import fixed_chance, restart
 from gyaku.check.numeric import Array, Arrays, Jacobian
 from gyaku.check.subjects import Subject
 
 _ATTEMPTS = 5  # at moving a point away from kinks
+_ALL, _SOME = 400, 40  # arrays with more elements than the first are checked at so many, drawn at random
 
 
 class Case:
@@ -29,8 +31,14 @@ class Case:
         self.names = [k for k, v in self.arrays.items() if v.dtype.kind == "f" and k not in targets]
         self.draw = np.random.RandomState(seed + 1000)
         self.coarse = False
-        self.base = self._started()
-        self.y = self.output(self.arrays)
+        self.parts: list[tuple[int, ...]] | None = None  # the shapes of several outputs, which lie in y one by one
+        self.picks = {n: _picked(self.arrays[n], self.draw) for n in self.names}
+        self.failed: Exception | None = None
+        try:
+            self.base = self._started()
+            self.y = self.output(self.arrays)
+        except Exception as error:  # a student's code may raise anything
+            self.base, self.y, self.failed = subject.fresh(), np.array(np.nan), error
         self.shape = np.shape(self.y)
         self.dout = self._upstream()
 
@@ -73,7 +81,20 @@ class Case:
         """Return y at other arrays, from a fresh copy, with the random numbers of this case."""
         layer = copy.deepcopy(self.base)
         with self.quiet():
-            return np.array(self.subject.forward(layer, {k: v.copy() for k, v in arrays.items()}, self.mode))
+            y = self.subject.forward(layer, {k: v.copy() for k, v in arrays.items()}, self.mode)
+        several = y if isinstance(y, tuple) else (y,)
+        for each in several:
+            if np.asarray(each).dtype.kind not in "fiub":
+                raise DtypeError(f"{self.subject.title}.forward", "an array", f"a {type(each).__name__}")
+        self.parts = [np.shape(each) for each in y] if isinstance(y, tuple) else None
+        return np.concatenate([np.reshape(each, -1) for each in y]) if isinstance(y, tuple) else np.array(y)
+
+    def upstream(self, dout: Array) -> Any:
+        """Return ``dout`` as backward takes it: a number, an array, or a tuple for several outputs."""
+        if self.parts is None:
+            return float(dout) if dout.ndim == 0 else dout
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.parts])[:-1]
+        return tuple([piece.reshape(shape) for piece, shape in zip(np.split(dout, ends), self.parts)])
 
     def flat(self, arrays: Arrays) -> Array:
         """Return y as a vector of float64."""
@@ -91,8 +112,10 @@ class Case:
         self.coarse = numeric.rounds_coarsely(self.flat, {k: self.arrays[k] for k in self.arrays}, self.names)
         step = numeric.COARSE if self.coarse else numeric.STEP
         for _ in range(_ATTEMPTS):
-            self.jac = {n: numeric.jacobian(self.flat, self.arrays, n, step, self.coarse) for n in self.names}
-            at = {n: j.kink.reshape(self.arrays[n].shape) for n, j in self.jac.items() if j.kink.any()}
+            self.jac = {
+                n: numeric.jacobian(self.flat, self.arrays, n, self.picks[n], step, self.coarse) for n in self.names
+            }
+            at = {n: self._where(n, j.kink) for n, j in self.jac.items() if j.kink.any()}
             if not at:
                 break
             for name, where in at.items():
@@ -105,11 +128,30 @@ class Case:
         """Return the gradient by ``name`` for an upstream gradient, from the numerical Jacobian."""
         dout = self.dout if dout is None else dout
         values = self.jac[name].values if jac is None else jac
-        return (np.reshape(dout, -1) @ values).reshape(self.arrays[name].shape)
+        found = np.reshape(dout, -1) @ values
+        return found if self.picks[name] is not None else found.reshape(self.arrays[name].shape)
+
+    def _where(self, name: str, chosen: Array) -> Array:
+        """Return a mask over the whole array from one over the elements that are checked."""
+        mask = np.zeros(self.arrays[name].size, dtype=bool)
+        mask[slice(None) if self.picks[name] is None else self.picks[name]] = chosen
+        return mask.reshape(self.arrays[name].shape)
+
+    def picked(self, name: str, g: Any) -> Any:
+        """Return the elements of a gradient that are checked: all, or a sample of a large array."""
+        picks = self.picks[name]
+        g = np.asarray(g)
+        return g.reshape(-1)[picks] if picks is not None and g.shape == self.arrays[name].shape else g
+
+    def place(self, name: str, i: int) -> tuple[int, ...]:
+        """Return where the i-th checked element lies."""
+        picks = self.picks[name]
+        shape = self.arrays[name].shape
+        return tuple([int(k) for k in np.unravel_index(i if picks is None else int(picks[i]), shape)]) if shape else ()
 
     def jacobian_at(self, arrays: Arrays, name: str) -> Array:
         """Return dy/da at other arrays."""
-        return numeric.jacobian(self.flat, {**self.arrays, **arrays}, name).values
+        return numeric.jacobian(self.flat, {**self.arrays, **arrays}, name, self.picks[name]).values
 
     def tolerance(self, name: str) -> Array:
         """Return how far the gradient may be from the numerical one, element by element."""
@@ -132,9 +174,9 @@ class Case:
         return self.run()
 
     def gradient(self, name: str) -> Any:
-        """Return what backward gave by ``name``, as an array; None when it gave nothing."""
+        """Return what backward gave by ``name`` (the checked elements); None when it gave nothing."""
         g = self.first.gradients.get(name)
-        return None if g is None else np.asarray(g)
+        return None if g is None else self.picked(name, g)
 
     @functools.cached_property
     def kept(self) -> Arrays:
@@ -161,7 +203,8 @@ class Case:
             for n in self.names:
                 g = found.get(n)
                 fits = g is not None and np.shape(g) == self.arrays[n].shape
-                rows[n].append(np.asarray(g, float).reshape(-1) if fits else np.full(self.arrays[n].size, np.nan))
+                size = self.jac[n].values.shape[1]
+                rows[n].append(self.picked(n, g).astype(float).reshape(-1) if fits else np.full(size, np.nan))
         return {n: np.stack(r) for n, r in rows.items()}
 
 
@@ -183,8 +226,7 @@ class Run:
                 self.stage = "backward"
                 if reseed is not None:
                     restart(reseed, subject.sources)
-                upstream = float(self.dout) if self.dout.ndim == 0 else self.dout
-                self.gradients = subject.backward(self.layer, upstream, rule)
+                self.gradients = subject.backward(self.layer, case.upstream(self.dout), rule)
             except Exception as error:  # a student's code may raise anything
                 self.error = error
         self.changed_dout = bool(self.dout.ndim and not np.array_equal(self.dout, dout))
@@ -194,6 +236,10 @@ class Run:
         """Return the names of inputs, targets and parameters that no longer hold what they held."""
         now = {**self.given, **case.subject.live(self.layer)}
         return [k for k, v in case.arrays.items() if k in now and not np.array_equal(now[k], v)]
+
+
+def _picked(a: Array, draw: Any) -> Array | None:
+    return np.sort(draw.permutation(a.size)[:_SOME]) if a.size > _ALL else None
 
 
 def _sums_up(g: Any, h: Any, both: Any) -> bool:

@@ -12,7 +12,7 @@ from gyaku.check import probes
 from gyaku.check.build import squared
 from gyaku.check.case import Case
 from gyaku.check.elementwise import elementwise, wrong_local
-from gyaku.check.hypotheses import FIRST, LAST
+from gyaku.check.hypotheses import FIRST, LAST, Rule
 from gyaku.check.losses import guarded, loss
 from gyaku.check.norms import normalization
 from gyaku.check.repair import Edit, repaired
@@ -41,7 +41,8 @@ def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
     stopped = [c for c in cases if c.first.error is not None]
     if stopped:
         yield from _stop(cases, stopped)
-    going = [c for c in cases if c.first.error is None]
+    going = [c for c in cases if c.first.error is None and np.isfinite(c.y).all()]
+    yield from _once(f for c in cases if c.first.error is None and c not in going for f in probes.infinite(c))
     for c in going:
         _prepare(c)
     going = [c for c in going if c.first.error is None]
@@ -143,7 +144,7 @@ def _is_wrong(c: Case, n: str) -> bool:
     g = c.gradient(n)
     if g is None or g.dtype.kind not in "fiub":
         return False
-    if g.shape != c.arrays[n].shape:
+    if g.shape != c.numerical(n).shape:
         return True
     return not bool(np.all(np.abs(np.nan_to_num(g, nan=np.inf) - c.numerical(n)) <= c.tolerance(n)))
 
@@ -160,7 +161,7 @@ def _cause(cases: Sequence[Case], bad: list[Case], n: str) -> str | None:
     group = [c for c in cases if c.mode == bad[0].mode and c.gradient(n) is not None]
     for several in (group, [c for c in bad if c.mode == bad[0].mode]):
         for rule in (*FIRST[:3], normalization, *FIRST[3:6], loss, elementwise, *FIRST[6:]):
-            cause = rule(several, n)
+            cause = _tried(rule, several, n)
             if cause:
                 return cause
     return None
@@ -169,14 +170,22 @@ def _cause(cases: Sequence[Case], bad: list[Case], n: str) -> str | None:
 def _last(cases: Sequence[Case], bad: list[Case], n: str) -> str:
     group = [c for c in cases if c.mode == bad[0].mode and c.gradient(n) is not None]
     for several in (group, [c for c in bad if c.mode == bad[0].mode]):
-        cause = next((k for rule in LAST if (k := rule(several, n))), None)
+        cause = next((k for rule in LAST if (k := _tried(rule, several, n))), None)
         if cause:
             return cause
-    if any(c.gradient(n).shape != c.arrays[n].shape for c in bad):
+    if any(c.gradient(n).shape != c.numerical(n).shape for c in bad):
         return "wrong_shape"
     if not all(c.linear for c in bad):
         return "upstream_not_linear"
-    return wrong_local(group, n) or "unknown"
+    return _tried(wrong_local, group, n) or "unknown"
+
+
+def _tried(rule: Rule, cases: Sequence[Case], n: str) -> str | None:
+    """Return what a rule says; None where it does not fit the shapes of this layer."""
+    try:
+        return rule(cases, n)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError, np.linalg.LinAlgError):
+        return None
 
 
 def _narrow(bad: list[Case], n: str) -> str | None:
@@ -200,10 +209,10 @@ def _finding(c: Case, n: str, cause: str, edit: Edit | None) -> Finding:
                 f"{n} の勾配の形が {g.shape} です（{n} は {right.shape}）")  # fmt: skip
         return Finding(cause, n, what=what, case=label(c), edit=edit and edit.text)
     off = np.nan_to_num(np.abs(g - right) - np.where(np.isinf(c.tolerance(n)), np.inf, 0), nan=-1.0, posinf=1e300)
-    place = tuple(int(i) for i in np.unravel_index(int(np.argmax(off)), right.shape)) if right.shape else ()
+    i = int(np.argmax(off))
     small = bool(np.max(np.abs(g - right)) < 1e-4 * (np.abs(right).max() + 1e-12))
     mild = cause != "wrong_dtype" and c.shape == () and (small or guarded(c, n))
     return Finding(
-        "eps_mismatch" if mild else cause, n, place, float(g[place]), float(right[place]),
+        "eps_mismatch" if mild else cause, n, c.place(n, i), float(g.reshape(-1)[i]), float(right.reshape(-1)[i]),
         severe=not mild, case=label(c), edit=edit and edit.text,
     )  # fmt: skip

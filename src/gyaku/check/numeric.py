@@ -24,11 +24,17 @@ class Jacobian(NamedTuple):
     kink: Array
 
 
-def jacobian(f: Forward, arrays: Arrays, name: str, step: float = STEP, coarse: bool = False) -> Jacobian:
-    """Return dy/da for every element of the array ``name``, each by six values of ``f`` (Richardson, three steps)."""
+def jacobian(
+    f: Forward, arrays: Arrays, name: str, picks: Any = None, step: float = STEP, coarse: bool = False
+) -> Jacobian:
+    """Return dy/da for the elements of the array ``name``, each by six values of ``f`` (Richardson, three steps).
+
+    ``picks`` are the positions of the elements (in the flat array), all if None.
+    """
     a = arrays[name]
     middle = f(arrays)
-    columns = [_column(f, arrays, name, place, middle, step, coarse) for place in np.ndindex(a.shape)]
+    places = np.ndindex(a.shape) if picks is None else [np.unravel_index(int(i), a.shape) for i in picks]
+    columns = [_column(f, arrays, name, place, middle, step, coarse) for place in places]
     if not columns:
         empty = np.zeros((middle.size, 0))
         return Jacobian(empty, empty, np.zeros(0, dtype=bool))

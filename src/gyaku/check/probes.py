@@ -37,6 +37,12 @@ def written(c: Case) -> Iterator[Found]:
         yield Found("input_mutated", "dout", ("backward writes into dout", "backward が dout を書き換えます"), c)
 
 
+def infinite(c: Case) -> Iterator[Found]:
+    """Yield a forward that gives no finite numbers."""
+    what = ("forward itself gives NaN or infinity", "forward 自体が NaN か無限大を返します")
+    yield Found("not_finite", c.subject.inputs[0], what, c)
+
+
 def missing(c: Case) -> Iterator[Found]:
     """Yield gradients that are not there, and those that are no finite numbers or of a narrow type."""
     run = c.first
@@ -122,9 +128,9 @@ def _again(subject: Any, layer: Any, c: Case) -> tuple[Any, Any, Any]:
     """Return the gradients of a run on ``layer``, copies of them, and y."""
     with c.quiet():
         try:
-            y = np.array(subject.forward(layer, {k: v.copy() for k, v in c.arrays.items()}, c.mode))
-            dout = float(c.dout) if c.dout.ndim == 0 else c.dout.copy()
-            found = subject.backward(layer, dout)
+            y = subject.forward(layer, {k: v.copy() for k, v in c.arrays.items()}, c.mode)
+            y = np.concatenate([np.reshape(v, -1) for v in y]) if isinstance(y, tuple) else np.array(y)
+            found = subject.backward(layer, c.upstream(c.dout.copy()))
         except Exception:  # a student's code may raise anything
             return None, None, None
     return found, {k: np.array(v) for k, v in found.items() if v is not None}, y
@@ -132,7 +138,7 @@ def _again(subject: Any, layer: Any, c: Case) -> tuple[Any, Any, Any]:
 
 def _differences(a: Case, b: Case, before: Any, second: Any) -> Iterator[Found]:
     for n in b.names:
-        g, fresh = second.get(n), b.gradient(n)
+        g, fresh = second.get(n), b.first.gradients.get(n)
         if g is None or fresh is None or agree(g, fresh):
             continue
         first = before.get(n)
@@ -154,10 +160,12 @@ def interleaved(a: Case, b: Case) -> Iterator[Found]:
         try:
             subject.forward(one, {k: v.copy() for k, v in a.arrays.items()}, a.mode)
             subject.forward(two, {k: v.copy() for k, v in b.arrays.items()}, b.mode)
-            found = subject.backward(one, float(a.dout) if a.dout.ndim == 0 else a.dout.copy())
+            found = subject.backward(one, a.upstream(a.dout.copy()))
         except Exception:  # a student's code may raise anything
             found = {}
-    wrong = next((n for n in a.names if a.gradient(n) is not None and not agree(found.get(n), a.gradient(n))), None)
+    wrong = next(
+        (n for n in a.names if a.gradient(n) is not None and not agree(found.get(n), a.first.gradients[n])), None
+    )
     if wrong is not None:
         what = (f"another {subject.title} changes the gradient of {wrong}: the two share state (class attributes)",
                 f"別の {subject.title} が {wrong} の勾配を変えます。状態（クラス変数）を共有しています")  # fmt: skip

@@ -132,7 +132,7 @@ def _all_right(c: Case, gradients: dict[str, Any], names: Sequence[str]) -> bool
         g = gradients.get(n)
         if g is None or np.shape(g) != c.arrays[n].shape:
             return False
-        if not np.all(np.abs(np.asarray(g, float) - c.numerical(n)) <= c.tolerance(n)):
+        if not np.all(np.abs(c.picked(n, g).astype(float) - c.numerical(n)) <= c.tolerance(n)):
             return False
     return True
 

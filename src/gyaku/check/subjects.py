@@ -105,7 +105,7 @@ class LayerSubject(Subject):
 
     def backward(self, layer: Any, dout: Any, rule: Any = None) -> Any:
         run = layer.backward if rule is None else rule.__get__(layer)
-        answer = run(dout) if self.takes_dout else run()
+        answer = run() if not self.takes_dout else run(*dout) if isinstance(dout, tuple) else run(dout)
         wanted = [n for n in self.inputs if n not in self.targets]
         several = answer if isinstance(answer, (tuple, list)) else (answer,)
         found = dict(zip(wanted, [*several, *[None] * len(wanted)]))
@@ -144,16 +144,16 @@ class FunctionSubject(Subject):
             else:
                 answer = self.function.forward(*given)
                 self.function.setup_context(layer, tuple(given), answer)
-        return answer._array if isinstance(answer, Tensor) else answer
+        return raw(answer)
 
     def backward(self, layer: Any, dout: Any, rule: Any = None) -> Any:
         layer._saved = layer._keep
         run = rule or self.function.backward
         with no_grad():
-            answer = run(layer, new_tensor(np.asarray(dout)))
+            answer = run(layer, *starts_of(dout))
         several = answer if isinstance(answer, tuple) else (answer,)
-        raw = [g._array if isinstance(g, Tensor) else g for g in (*several, *[None] * len(self.inputs))]
-        return {n: g for n, g in zip(self.inputs, raw) if n not in self.targets}
+        found = [raw(g) for g in (*several, *[None] * len(self.inputs))]
+        return {n: g for n, g in zip(self.inputs, found) if n not in self.targets}
 
 
 class ModuleSubject(Subject):
@@ -189,19 +189,13 @@ class ModuleSubject(Subject):
             if t._array.dtype.kind == "f" and name not in self.targets:
                 t.requires_grad_()
         self.answer = layer(*self.given.values())
-        return self.answer._array if isinstance(self.answer, Tensor) else self.answer
+        return raw(self.answer)
 
     def backward(self, layer: Any, dout: Any, rule: Any = None) -> Any:
-        from gyaku.autograd import grad
-
         named = dict(layer.named_parameters())
         wanted = {n: t for n, t in self.given.items() if t.requires_grad}
         wanted.update({n: named[n] for n in self.parameters})
-        if not self.answer.requires_grad:
-            return dict.fromkeys(wanted)
-        start = new_tensor(np.array(dout))
-        found = grad(self.answer, list(wanted.values()), start, allow_unused=True)
-        return {n: None if g is None else g._array for n, g in zip(wanted, found)}
+        return walked(self.answer, wanted, dout)
 
 
 class CallSubject(Subject):
@@ -234,11 +228,9 @@ class CallSubject(Subject):
             if t._array.dtype.kind == "f":
                 t.requires_grad_()
         self.answer = self.f(*self.given)
-        return self.answer._array if isinstance(self.answer, Tensor) else self.answer
+        return raw(self.answer)
 
     def backward(self, layer: Any, dout: Any, rule: Any = None) -> Any:
-        from gyaku.autograd import grad
-
         wanted = [(n, a) for n, a in zip(self.inputs, self.arrays) if np.asarray(a).dtype.kind == "f"]
         if self.grad is not None:
             answer = self.grad(*self.arrays)
@@ -247,10 +239,7 @@ class CallSubject(Subject):
             several = answer if isinstance(answer, (tuple, list)) else (answer,)
             return {n: g for (n, _), g in zip(wanted, [*several, *[None] * len(wanted)])}
         leaves = {n: t for n, t in zip(self.inputs, self.given) if t.requires_grad}
-        if not self.answer.requires_grad:
-            return dict.fromkeys(leaves)
-        found = grad(self.answer, list(leaves.values()), new_tensor(np.array(dout)), allow_unused=True)
-        return {n: None if g is None else g._array for n, g in zip(leaves, found)}
+        return walked(self.answer, leaves, dout)
 
 
 def subject_of(layer: Any) -> Subject:
@@ -258,6 +247,31 @@ def subject_of(layer: Any) -> Subject:
     if isinstance(layer, type) and issubclass(layer, Function):
         return FunctionSubject(layer)
     return ModuleSubject(layer) if isinstance(layer, Module) else LayerSubject(layer)
+
+
+def raw(answer: Any) -> Any:
+    """Return the array of a tensor, the arrays of a tuple of them; anything else as it is."""
+    if isinstance(answer, tuple):
+        return tuple([raw(a) for a in answer])
+    return answer._array if isinstance(answer, Tensor) else answer
+
+
+def starts_of(dout: Any) -> list[Tensor]:
+    """Return upstream gradients as tensors, one for each output."""
+    return [new_tensor(np.array(d)) for d in (dout if isinstance(dout, tuple) else (dout,))]
+
+
+def walked(answer: Any, wanted: dict[str, Tensor], dout: Any) -> Arrays:
+    """Return the gradients that the walk of autograd gives; None where it does not come by."""
+    from gyaku.autograd import grad
+
+    pairs = [(y, d) for y, d in zip(answer if isinstance(answer, tuple) else (answer,), starts_of(dout))]
+    pairs = [(y, d) for y, d in pairs if isinstance(y, Tensor) and y.requires_grad]
+    if not pairs:
+        return dict.fromkeys(wanted)
+    ys, starts = zip(*pairs)
+    found = grad(list(ys), list(wanted.values()), list(starts), allow_unused=True)
+    return {n: None if g is None else g._array for n, g in zip(wanted, found)}
 
 
 def _as_tensor(a: Any) -> Tensor:
@@ -269,7 +283,11 @@ def _arguments(forward: Any) -> tuple[tuple[str, ...], str]:
     parameters = inspect.signature(forward).parameters.values()
     mode = next((p.name for p in parameters if p.name in MODES or isinstance(p.default, bool)), "")
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [p.name for p in parameters if p.kind in kinds and p.default is p.empty and p.name != mode]
+    needed = [
+        p.name
+        for p in parameters
+        if p.kind in kinds and p.name != mode and (p.default is p.empty or (p.default is None and p.name in TARGETS))
+    ]
     return tuple(needed), mode
 
 
