@@ -160,6 +160,8 @@ def _without_repeats(rights: Sequence[Right], left: str) -> list[Right]:
 def _wrapped(text: str, width: int) -> list[str]:
     """Return a formula in lines, broken before a sign at the outermost level."""
     lines: list[str] = []
+    if text.startswith("[[") and len(text) > width and max(map(len, text.split("], "))) < width:
+        return _rows(text, width)
     while len(text) > max(width, 20):
         places = [i for i in _breaks(text) if 0 < i <= max(width, 20)]
         if not places:
@@ -167,6 +169,19 @@ def _wrapped(text: str, width: int) -> list[str]:
         lines.append(text[: places[-1]].rstrip())
         text = text[places[-1] :].lstrip()
     return [*lines, text]
+
+
+def _rows(text: str, width: int) -> list[str]:
+    """Return a matrix in lines, broken between its rows."""
+    first, *more = re.findall(r"\[[^][]*\]", text)
+    lines = [f"[{first}"]
+    for row in more:
+        if len(lines[-1]) + len(row) + 4 > width:
+            lines[-1] += ","
+            lines.append(f" {row}")
+        else:
+            lines[-1] += f", {row}"
+    return [*lines[:-1], f"{lines[-1]}]"]
 
 
 def _breaks(text: str) -> list[int]:

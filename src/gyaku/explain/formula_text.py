@@ -159,7 +159,8 @@ class Text:
         if e.name == "matmul":
             return f"{self.of(e.args[0], FACTOR)} {self.of(e.args[1], ATOM)}", FACTOR
         if e.name == "transpose":
-            return f"{self.of(e.args[0], ATOM)}ᵀ", ATOM
+            text = self.of(e.args[0], ATOM)
+            return f"{self.brackets(text) if '/' in text and text[0] != '(' else text}ᵀ", ATOM
         if e.name == "sum":
             return self._sum_over(e, args[0]), ATOM
         if e.name == "ones":
