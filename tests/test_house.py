@@ -43,6 +43,7 @@ PACKAGES = {
     "click": {"cli"},
     "cupy": {"backend"},
     "jinja2": {"figures", "report"},
+    "llvmlite": {"compiler"},
     "matplotlib": {"figures", "report", "explain"},
     "matplotlib_fontja": {"figures", "report", "explain"},
     "pandas": {"data", "train"},
