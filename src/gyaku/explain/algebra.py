@@ -122,6 +122,8 @@ class Ring:
         self._place: dict[Expr, int] = {}
         for e in formulas:
             self._collect(e)
+        self.atoms.sort(key=lambda atom: (atom.kind, repr(atom)))  # a before x: ax - y
+        self._place = {atom: i for i, atom in enumerate(self.atoms)}
 
     def _collect(self, e: Expr) -> None:
         if isinstance(e, (Sum, Product)):
@@ -304,7 +306,7 @@ def _forms(e: Expr) -> list[Expr]:
         forms.append(logs)
     if q.below and q.above:
         whole, rest = _divided(dict(q.above), ring._expanded(q.below))
-        forms.append(add(ring.factored(whole, sums), mul(ring.factored(rest, sums), below)))
+        forms.append(add(ring.factored(whole, sums), ring.factored(rest, sums, times=below)))
     elif q.above:
         forms.append(ring.formula(q.above))
     return forms

@@ -161,7 +161,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     """Return a formula in lines, broken before a sign at the outermost level."""
     lines: list[str] = []
     if text.startswith("[[") and len(text) > width and max(map(len, text.split("], "))) < width:
-        return _rows(text, width)
+        return _rows(text)
     while len(text) > max(width, 20):
         places = [i for i in _breaks(text) if 0 < i <= max(width, 20)]
         if not places:
@@ -171,17 +171,11 @@ def _wrapped(text: str, width: int) -> list[str]:
     return [*lines, text]
 
 
-def _rows(text: str, width: int) -> list[str]:
-    """Return a matrix in lines, broken between its rows."""
+def _rows(text: str) -> list[str]:
+    """Return a matrix in lines, one row each."""
     first, *more = re.findall(r"\[[^][]*\]", text)
-    lines = [f"[{first}"]
-    for row in more:
-        if len(lines[-1]) + len(row) + 4 > width:
-            lines[-1] += ","
-            lines.append(f" {row}")
-        else:
-            lines[-1] += f", {row}"
-    return [*lines[:-1], f"{lines[-1]}]"]
+    lines = [f"[{first}", *[f" {row}" for row in more]]
+    return [*[f"{line}," for line in lines[:-1]], f"{lines[-1]}]"]
 
 
 def _breaks(text: str) -> list[int]:
