@@ -115,6 +115,15 @@ def test_narrow_screens_have_the_picture_from_top_to_bottom() -> None:
     assert 'data-way="narrow"' not in draw.html(network(fold=False), direction="down")
 
 
+def test_an_item_lists_the_products_along_its_paths_and_their_sum() -> None:
+    x = gy.tensor(2.0, dtype=gy.float64, requires_grad=True)
+    u, v = x**2, 3 * x
+    explanation = explain(u * v, names={"x": x, "u": u, "v": v}, scope={})
+    about = dict(data_of(draw.html(explanation, lang="en"))["levels"][-1]["items"][explanation["x"].key])
+    lines = about["paths: 2"].split("\n")
+    assert sorted(lines[:2]) == ["u1 → u → x:  6·4 = 24", "u1 → v → x:  4·3 = 12"] and lines[2] == "Σ = 36"
+
+
 def test_both_languages() -> None:
     assert "順伝播" in draw.html(network(), lang="ja") and '<html lang="ja">' in draw.html(network(), lang="ja")
     assert "Forward" in draw.html(network(), lang="en")

@@ -141,7 +141,9 @@ def test_any_shape_becomes_at_most_24_rows_and_columns(shape: tuple[int, ...]) -
 
 
 def test_values_that_are_no_numbers_are_drawn() -> None:
-    assert np.isfinite(cells(np.array([np.nan, np.inf, -np.inf, 2.0] * 9))).all()
+    grid = cells(np.array([np.nan, np.inf, -4.0, 2.0] * 6))
+    assert np.isnan(grid[0, :2]).all() and grid[0, 2:4].tolist() == [-1.0, 0.5]
+    assert cells(np.full((5, 5), 3j + 4)).tolist() == np.ones((5, 5)).tolist()
     assert texts(Group("part", array_part(np.array([np.nan, -np.inf]), 16, "ink").shapes)) == ["NaN", "−∞"]
 
 

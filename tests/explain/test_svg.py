@@ -92,6 +92,7 @@ def test_a_png_holds_its_pixels() -> None:
 def test_heat_is_blue_above_zero_and_orange_below() -> None:
     colours = heat_colours(np.array([[1.0, -1.0, 0.0, 0.5]]))
     assert tuple(colours[0, 0]) == (0, 0x72, 0xB2, 255) and tuple(colours[0, 1]) == (0xD5, 0x5E, 0, 255)
+    assert tuple(heat_colours(np.array([[np.nan]]))[0, 0]) == (0xC1, 0x12, 0x1F, 255)
     assert colours[0, 2, 3] < 20 < colours[0, 3, 3] < 255
 
 

@@ -58,10 +58,10 @@ class Writer:
         taken = {item.symbol for item in self.explanation.items}
         return "E" if "E" not in taken else self.output
 
-    def quotient(self, item: Item) -> Line:
-        """Return ``∂E/∂W``."""
+    def quotient(self, item: Item, *, short: bool = True) -> Line:
+        """Return ``∂E/∂W``; for a long name in ``short`` δ."""
         symbol = self.symbol(item)
-        if len(symbol) > 8:
+        if short and len(symbol) > 8:
             return formula("δ")
         return formula(f"∂{_tight(self.result)}/∂{_tight(symbol)}")
 

@@ -127,9 +127,11 @@ def heat_part(array: Any, size: float, colour: str, before: Line = ()) -> Part:
 def cells(array: Any) -> Any:
     """Return an array as at most 24 rows and columns between -1 and 1: means of blocks, over the largest of all.
 
-    Of images (N, C, H, W) the first sample's channels stand side by side.
+    A block with an element that is not finite is NaN. Of complex numbers the size is shown; of images (N, C, H, W) the
+    first sample's channels stand side by side.
     """
-    a = np.nan_to_num(np.asarray(array, dtype=np.float64), posinf=0.0, neginf=0.0)
+    a = np.asarray(np.abs(array) if np.iscomplexobj(array) else array, dtype=np.float64)
+    a = np.where(np.isfinite(a), a, np.nan)
     if a.ndim > 3:
         a = a.reshape(-1, *a.shape[-3:])[0]
     if a.ndim == 3:
@@ -139,7 +141,7 @@ def cells(array: Any) -> Any:
         return np.zeros((0, 0))
     for axis in (0, 1):
         a = _shrunk(a, axis)
-    top = np.abs(a).max()
+    top = np.abs(a, where=~np.isnan(a), out=np.zeros(a.shape)).max()
     return a / top if top else a
 
 

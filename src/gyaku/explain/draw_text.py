@@ -195,7 +195,7 @@ def _finite(value: float) -> str:
     if value == 0:
         return "0"
     five = f"{value:.5g}"
-    text = five if abs(float(five) - value) <= 1e-7 * abs(value) else f"{value:.4g}"
+    text = five if abs(float(five) - value) <= 1e-10 * abs(value) else f"{value:.4g}"
     size = abs(float(text))
     if 1e-4 <= size < 1e5:
         return text.replace("-", "−") if "e" not in text else str(round(float(text))).replace("-", "−")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gyaku.base import look
 from gyaku.base.text import Phrases
 from gyaku.explain.draw_boxes import full_value, place
 from gyaku.explain.draw_parts import column, written_out
 from gyaku.explain.draw_picture import MARGIN, STYLES, Panel, chosen_view, framed, notes, picture
-from gyaku.explain.draw_text import Line, formula, number, plain, shape_text
-from gyaku.explain.model import Explanation, Item
+from gyaku.explain.draw_text import Line, factor, formula, number, plain, shape_text
+from gyaku.explain.model import Explanation, Item, Path
 from gyaku.explain.svg import CSS_MATH_FONTS, colours_css, svg_text, text
 
 _MOST = 600  # items of the finest picture in a page
@@ -46,6 +48,7 @@ _TABLE = {
     "value": ("value", "値"),
     "delta": ("derivative", "微分"),
     "line": ("line", "行"),
+    "paths": ("paths: {n}", "経路: {n}"),
     "shape": ("shape", "形"),
 }  # fmt: skip
 
@@ -74,9 +77,9 @@ def page(
              "view": _LETTERS[chosen_view(explanation, view)],
              "say": {key: say(key) for key in ("play", "pause")}}, ensure_ascii=False, separators=(",", ":"),
         ).replace("<", "\\u003c").replace("\u2028", " ").replace("\u2029", " "),
-        **{f"say_{key}": text(say(key)) for key in _TABLE if key != "title" and key != "sum"},
+        **{f"say_{key}": text(say(key)) for key in _TABLE if key not in ("title", "sum", "paths")},
     }  # fmt: skip
-    template = Path(__file__).with_name("template.html").read_text(encoding="utf-8")
+    template = pathlib.Path(__file__).with_name("template.html").read_text(encoding="utf-8")
     return re.sub(r"\[\[(\w+)\]\]", lambda m: parts[m[1]], template)
 
 
@@ -131,9 +134,27 @@ class _Level:
         rows += [[say("value"), text(full_value(item.value))]] if item.value is not None else []
         if item.delta is not None:
             rows.append([f"{say('delta')} {_markup(self.panel.writer.quotient(item))}", text(full_value(item.delta))])
+        rows += self._paths(item)
         rows += [[say("line"), text(place(item))]] if item.where else []
         rows += [["", text(item.failed)]] if item.failed else []
         return rows
+
+    def _paths(self, item: Item) -> list[list[str]]:
+        """Return the product along each path to an item, and their sum."""
+        writer = self.panel.writer
+        if self.explanation.missing or not writer.small or item.delta is None or item.key == self.explanation.output:
+            return []
+        found = self.explanation.paths(item.key)
+        lines = [self._path(path) for path in found]
+        lines += [f"... {_number(found.rest)}"] if found.rest is not None else []
+        lines += [f"Σ = {_number(found.total)}"] if found.count > 1 else []
+        return [[text(self.say("paths", n=found.count)), text("\n".join(lines))]]
+
+    def _path(self, path: Path) -> str:
+        way = " → ".join(self.panel.writer.symbol(self.explanation[key]) for key in path.keys)
+        numbers = [f for f in path.factors if isinstance(f, float)]
+        product = "·".join(map(factor, numbers)) if len(numbers) == len(path.factors) else ""
+        return f"{way}:  {f'{product} = ' if len(numbers) > 1 and product else ''}{_number(path.product)}"
 
     def steps(self) -> Iterator[dict[str, Any]]:
         """Yield the steps: items and arrows that appear, and a sentence; forward first, then backward."""
@@ -174,7 +195,7 @@ class _Level:
         lines = (
             writer.delta_lines(item)
             if item.size == 1
-            else [(*writer.quotient(item), *self._rules(item), *_shown(item.delta))]
+            else [(*writer.quotient(item, short=False), *self._rules(item), *_shown(item.delta))]
         )
         more = f" ({text(self.say('sum', n=uses))})" if uses > 1 else ""
         return " ".join(_markup(line) for line in lines) + more
@@ -189,6 +210,11 @@ class _Level:
         for rule in rules[1:]:
             line = (*line, *plain(" + "), *rule)
         return (*plain(" = "), *line)
+
+
+def _number(array: Any) -> str:
+    """Return a number, or of an array its length."""
+    return number(array) if array.size == 1 else f"‖·‖ = {number(np.linalg.norm(array))}"
 
 
 def _shown(value: Any) -> Line:

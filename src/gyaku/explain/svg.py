@@ -30,6 +30,7 @@ def svg_text(scene: Scene, *, theme: str = "light", background: bool = True, pag
     ``page`` leaves out what the page around it says once: the colours and the size in pixels.
     """
     width, height, corner = _n(scene.width), _n(scene.height), _n(-scene.margin)
+    role = "group" if page else "img"
     size = "" if page else f' width="{width}" height="{height}"'
     pen = _Pen(None if theme == "auto" else look.palette(theme), tips=page)
     style = f"<style>{colours_css()}</style>" if theme == "auto" and not page else ""
@@ -39,7 +40,7 @@ def svg_text(scene: Scene, *, theme: str = "light", background: bool = True, pag
         else ""
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{corner} {corner} {width} {height}"{size} role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{corner} {corner} {width} {height}"{size} role="{role}" '
         f'font-family="{_FONTS}">{style}<title>{text(scene.title)}</title>{ground}'
         f"{''.join(pen.group(scene.root))}</svg>"
     )
@@ -150,9 +151,14 @@ def _spans(line: tuple[Run, ...], size: float, math: str) -> Iterator[str]:
 
 
 def heat_colours(cells: Any) -> Any:
-    """Return colours (rows, columns, RGBA) of numbers between -1 and 1: blue above zero, orange below, clear at it."""
-    strength = np.abs(cells)[..., None]
+    """Return colours (rows, columns, RGBA) of numbers between -1 and 1: blue above zero, orange below, clear at it.
+
+    NaN is red.
+    """
+    lost = np.isnan(cells)[..., None]
+    strength = np.where(lost, 1.0, np.abs(cells)[..., None])
     rgb = np.where(cells[..., None] > 0, _rgb(look.LIGHT.forward), _rgb(look.LIGHT.backward))
+    rgb = np.where(lost, _rgb(look.LIGHT.wrong), rgb)
     alpha = np.where(strength > 0, 0.10 + 0.90 * strength, 0.04)
     return np.concatenate([rgb, np.rint(alpha * 255)], axis=-1).astype(np.uint8)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -104,9 +105,10 @@ def _heat(h: Heat) -> list[str]:
     rows, columns = h.cells.shape
     high, wide = h.height / rows, h.width / columns
     lines = []
-    for i, j in np.argwhere(np.abs(h.cells) >= 0.02).tolist():
+    for i, j in np.argwhere(~(np.abs(h.cells) < 0.02)).tolist():
         value = float(h.cells[i, j])
         colour, strength = ("forward", value) if value > 0 else ("backward", -value)
+        colour, strength = ("wrong", 1.0) if math.isnan(value) else (colour, strength)
         paint = Paint(fill=colour, tint=round(0.1 + 0.9 * strength, 2))
         lines += _rect(Rect(h.x + j * wide, h.y + i * high, wide, high, paint))
     return [*lines, *_rect(Rect(h.x, h.y, h.width, h.height, Paint("baseline", width=0.6)))]
