@@ -1,7 +1,8 @@
-"""How many threads the matrix products use."""
+"""How many threads work: one setting for the matrix products of NumPy's BLAS and for compiled programs."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from gyaku.base.errors import ArgumentError, require
@@ -29,3 +30,26 @@ def set_num_threads(num_threads: int) -> None:
         raise ArgumentError("set_num_threads", "a whole number of at least 1", repr(num_threads))
     control: Any = require("threadpoolctl", where="set_num_threads", extra="threads")
     control.threadpool_limits(limits=num_threads, user_api="blas")
+    _setting.threads = num_threads
+
+
+class _Setting:
+    threads: int | None = None
+
+
+_setting = _Setting()
+
+
+def available_threads() -> int:
+    """Return how many threads a compiled program may use.
+
+    That is what ``set_num_threads`` said, else ``OMP_NUM_THREADS`` or ``OPENBLAS_NUM_THREADS``, else the cores that this
+    process may run on.
+    """
+    if _setting.threads is not None:
+        return _setting.threads
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

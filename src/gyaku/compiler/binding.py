@@ -13,10 +13,11 @@ from gyaku.compiler.found import Found, hyper_key, mode_key
 from gyaku.compiler.primitives import OutOfRange, within
 from gyaku.compiler.program import Equation, Program
 from gyaku.compiler.trace import Leaf, Traced
+from gyaku.core.mode import state
+from gyaku.core.node import FOREIGN, clock
 from gyaku.core.tensor import Tensor, new_tensor, wrote
 
 _array_of = operator.attrgetter("_array")
-_grad_of = operator.attrgetter("_grad")
 
 
 class Entry:
@@ -47,6 +48,7 @@ class Bound:
     def __init__(self, entry: Entry, found: Found, given: Arguments, tensors: list[Tensor]) -> None:
         self.entry, self.found, self.mode = entry, found, mode_key()
         self.key, self.objects = given.key, given.objects
+        self.also = [found.index(t) for t in given.tensors]
         self.tensors = found.tensors
         self.count = len(found.tensors)
         traced = entry.traced
@@ -65,13 +67,16 @@ class Bound:
             self._place(i, traced.sources[v])
         self.ranges = [(i, e.param("low"), e.param("high"), e.param("also")) for i, e in ranges_of(traced.program)[0]]
         self.contiguous = entry.contiguous
+        self.draws = [(g, blocks) for g, blocks in zip(found.generators, traced.drawn) if blocks]
         self.groups = [g for o in found.optimizers for g in o.param_groups]
         self._see_groups()
         self._see_arrays()
-        simple = all(k[0] == "tensor" and k[1] == n and not k[4] for n, k in enumerate(given.key[1:-1]))
-        self.simple = [(k[2], k[3]) for k in given.key[1:-1]] if simple and given.key[-1] == (dict, ()) else None
-        wanted = [t for t in tensors if t._node is not None and t._node.is_leaf]
-        self.wanted = [t for t in wanted if found.index(t) is not None]
+        kinds = given.key[1:-1]
+        simple = all(k[0] == "tensor" and k[1] == n and not k[4] for n, k in enumerate(kinds))
+        simple = simple and given.key[-1] == (dict, ()) and len(tensors) == len(kinds)
+        self.simple = [(k[2], k[3]) for k in kinds] if simple else None
+        pairs = [(t, has) for t, has in zip(self.tensors, entry.grads) if t._node is not None or has]
+        self.wanted, self.present = [t for t, _ in pairs], [has for _, has in pairs]
 
     def _place(self, i: int, source: tuple[Any, ...]) -> None:
         kind, found = source[0], self.found
@@ -99,12 +104,14 @@ class Bound:
         for i, t in self.refresh:
             self.arrays[i] = t._array
         self.cells = {id(t._cell) for t in self.tensors}
-        written = [t for k, t in enumerate(self.tensors) if k in set(self.traced.written)]
+        written = [self.tensors[k] for k in self.traced.written if k < self.count]
+        self.times = [t._cell for t in written]
         if any(not t._array.flags.writeable for t in written) or overlap(written, self.tensors):
             raise SharedMemory
 
     def _see_groups(self) -> None:
         self.values = [list(g.values()) for g in self.groups]
+        self.params = [g["params"] for g in self.groups]
         self.kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
         for i, source in self.hypers:
             self.arrays[i] = number_at(source, self.found, ())
@@ -125,15 +132,16 @@ class Bound:
                 if len(args) < 2 or len(set(map(id, args))) == len(args):
                     return args, ()
         given = Arguments(args, kwargs)
-        if (
-            given.key != self.key
-            or not self.entry.holds(self.found, given.numbers)
-            or not all(map(operator.is_, given.objects, self.objects))
-        ):
+        if given.key != self.key or not all(map(operator.is_, given.objects, self.objects)):
             return None
-        if any(id(t._cell) in self.cells and self.found.index(t) is None for t in given.tensors):
+        fresh = [t for t in given.tensors if self.found.index(t) is None]
+        if any(id(t._cell) in self.cells for t in fresh) or self.also != [self.found.index(t) for t in given.tensors]:
             return None
-        return given.tensors, given.numbers
+        if not self.traced.clears and grads_of(fresh) != self.entry.grads[self.count :]:
+            return None
+        if any(t._node is not None and not t._node.is_leaf for t in fresh) and state.grad:
+            return None
+        return (fresh, given.numbers) if self.entry.holds(self.found, given.numbers) else None
 
     def fits(self) -> bool:
         """Return whether all that the program was made for is still so."""
@@ -142,7 +150,7 @@ class Bound:
         for group, values in zip(self.groups, self.values, strict=True):
             now = list(group.values())
             if len(now) != len(values) or not all(map(operator.is_, now, values)):
-                if not self._same_kinds():
+                if not self._other_numbers():
                     return False
                 break
         if not all(map(operator.is_, map(_array_of, self.tensors), self.memory)):
@@ -151,15 +159,15 @@ class Bound:
                 if b is not a and (type(b) is not np.ndarray or b.shape != a.shape or b.dtype != a.dtype):
                     return False
             self._see_arrays()
-        return self.traced.clears or self.entry.grads == grads_of(self.tensors)
+        return self.traced.clears or [t._grad is not None for t in self.wanted] == self.present
 
-    def _same_kinds(self) -> bool:
+    def _other_numbers(self) -> bool:
+        """Take other numbers of the groups; return whether they are numbers that this program may be given."""
         kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
-        if kinds != self.kinds or not all(
-            bool(number_at(s, self.found, ())) == truth for s, truth in self.traced.truths.items() if s[0] == "hyper"
-        ):
+        truths = [(s, truth) for s, truth in self.traced.truths.items() if s[0] == "hyper"]
+        if kinds != self.kinds or any(bool(number_at(s, self.found, ())) != truth for s, truth in truths):
             return False
-        if any(a[0] is not b["params"] for a, b in zip(self.values, self.groups) if a):
+        if any(params is not g["params"] for params, g in zip(self.params, self.groups)):
             return False
         self._see_groups()
         return True
@@ -189,6 +197,10 @@ class Bound:
         self.after(tensors, 1, results)
         return self.result(self.traced.result, tensors, results)
 
+    def straight(self) -> bool:
+        """Return whether all state lies in C order."""
+        return all(t._array.flags.c_contiguous for _, t in self.refresh)
+
     def _run_contiguous(self, arrays: list[Any]) -> list[Any]:
         """Run machine code, which wants C order: other arrays are copied, and state copied back."""
         for i, low, high, also in self.ranges:
@@ -210,12 +222,16 @@ class Bound:
         """Take down what the runs changed beside memory: write times, generators, gradients, hyper-parameters."""
         traced = self.traced
         count = self.count
+        now = clock()
+        for cell in self.times:
+            if cell[0] != FOREIGN:
+                cell[0] = now
         for k in traced.written:
-            wrote(self.tensors[k] if k < count else tensors[k - count])
-        for g, blocks in zip(self.found.generators, traced.drawn):
-            if blocks:
-                g.counter += blocks * steps
-                g._bits = None
+            if k >= count:
+                wrote(tensors[k - count])
+        for g, blocks in self.draws:
+            g.counter += blocks * steps
+            g._bits = None
         for k, number in traced.grads.items():
             t = self.tensors[k] if k < count else tensors[k - count]
             if number is not None:

@@ -120,13 +120,13 @@ class Compiled:
             bound = Bound(Entry(None, reason=str(shared).rstrip(".")), found, given, tensors)
         self._say(bound.entry.reason)
         self._last = bound
-        return bound, (given.tensors, given.numbers)
+        return bound, (tensors, given.numbers)
 
     def _separate(self, found: Found, given: Arguments) -> tuple[list[Any], Any]:
         """Return the arguments' tensors that the walk has not found, and the key of this kind of call."""
         also = tuple([found.index(t) for t in given.tensors])
         key = (mode_key(), tuple(given.key), also, tuple(found.key))
-        return list(given.tensors), key
+        return [t for t, k in zip(given.tensors, also) if k is None], key
 
     def _refusal(self, found: Found, tensors: list[Any]) -> str:
         if any(t._node is not None and not t._node.is_leaf for t in tensors) and state.grad:
@@ -201,7 +201,7 @@ class Compiled:
             return None, "the function computes indices by itself"
         traced.program = optimized(traced.program)
         try:
-            return Executable(traced.program, self.threads or 1), ""
+            return Executable(traced.program, self.threads), ""
         except Unsupported as lacking:
             return None, str(lacking)
 

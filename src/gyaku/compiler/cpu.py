@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.backend.threads import available_threads
 from gyaku.compiler import machine
 from gyaku.compiler.emit import module_of
-from gyaku.compiler.fuse import Unsupported
+from gyaku.compiler.fuse import VIEWS, Fusion, Unsupported
 from gyaku.compiler.pool import run_together
 from gyaku.compiler.program import Program
 
@@ -34,8 +35,10 @@ class Executable:
     numbers for weak scalars). State is written into the arrays given.
     """
 
-    def __init__(self, program: Program, threads: int = 1, timed: bool = False) -> None:
-        self.program, self.threads, self.timed = program, threads, timed
+    def __init__(self, program: Program, threads: int | None = None, timed: bool = False) -> None:
+        self.program, self.timed = program, timed
+        self.threads = sensible_threads(program) if threads is None else threads
+        Fusion(program)  # refuses what machine code cannot express
         self._codes: dict[tuple[int, ...], _Bound] = {}
 
     def _bound(self, gathered: tuple[int, ...]) -> _Bound:
@@ -66,6 +69,22 @@ class Executable:
         results = [np.empty((steps, *v.shape), v.dtype) for v, into in bound.outputs if into is None]
         bound.run(arrays, varying or {}, gathered, results, steps)
         return results
+
+
+_WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
+
+
+def sensible_threads(program: Program) -> int:
+    """Return how many threads suit a program, from its FLOPs and bytes alone: the same program, the same bits."""
+    flops = bytes_moved = 0
+    for e in program.equations:
+        if e.op == "matmul":
+            flops += 2 * e.output.size * e.vars[0].shape[-1]
+        elif e.op not in VIEWS:
+            flops += e.output.size
+            bytes_moved += e.output.nbytes // 4
+    seconds = flops / 200e9 + bytes_moved / 30e9
+    return max(1, min(available_threads(), int(seconds / _WORTH_A_THREAD)))
 
 
 _FIXED = ("work", "private", "constant", "cycles")

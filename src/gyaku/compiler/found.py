@@ -80,7 +80,9 @@ class Found:
         for k, (slot, owner) in self._slot_names.items():
             self.names[k] = f"{slot} of {self.names[owner]}"
         self._before = self._now()
-        self._nodes = [t._node for t in self.tensors]
+        slots = self._slot_names.keys()
+        self._floating = [t for k, t in enumerate(self.tensors) if k not in slots and t._array.dtype.kind == "f"]
+        self._nodes = [t._node for t in self._floating]
         self._leaves = [n for n in self._nodes if isinstance(n, Leaf)]
         self._hooks = [(_copied(n.hooks), _copied(n.after)) for n in self._leaves]
 
@@ -102,7 +104,7 @@ class Found:
         before = self._before
         if len(now) != len(before) or not all(map(operator.is_, now, before)):
             return False
-        if not all(map(operator.is_, map(_node_of, self.tensors), self._nodes)):
+        if not all(map(operator.is_, map(_node_of, self._floating), self._nodes)):
             return False
         if not all(t._array is a for a, tensors in self.shared for t in tensors):
             return False

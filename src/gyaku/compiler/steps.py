@@ -70,7 +70,7 @@ def can_run_many(bound: Bound, arrays: list[Any], rows: Any) -> bool:
     """Return whether many steps may go into one call: nothing that Python has to carry from step to step."""
     if bound.entry.traced is None or bound.traced.hypers or bound.gradients or len(rows) == 0:
         return False
-    if any(k >= bound.count for k in bound.traced.written):
+    if any(k >= bound.count for k in bound.traced.written) or not bound.straight():
         return False
     place = dict(bound.args)
     for i, low, high, also in bound.ranges:
