@@ -13,7 +13,9 @@ from gyaku.compiler import machine
 from gyaku.compiler.emit import module_of
 from gyaku.compiler.fuse import VIEWS, Fusion, Unsupported
 from gyaku.compiler.pool import run_together
+from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Program
+from gyaku.compiler.views import Storage, View, whole
 
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
@@ -87,7 +89,7 @@ def sensible_threads(program: Program) -> int:
     return max(1, min(available_threads(), int(seconds / _WORTH_A_THREAD)))
 
 
-_FIXED = ("work", "private", "constant", "cycles")
+_FIXED = ("work", "private", "constant", "cycles", "callback")
 
 
 class _Bound:
@@ -106,6 +108,7 @@ class _Bound:
         self.sizes = [v.nbytes for v in program.inputs]
         self.which_result = {k: i for i, k in enumerate(k for k, (_, into) in enumerate(self.outputs) if into is None)}
         self.cycles = np.zeros((plan.threads, len(plan.order)), np.int64)
+        self.callbacks: list[Callback] = []
         for row, (kind, index) in enumerate(self.entries):
             if kind == "cycles":
                 self.table[row, 0] = self.cycles.ctypes.data
@@ -113,6 +116,9 @@ class _Bound:
                 self.table[row, 0] = self.work.ctypes.data
             elif kind == "private":
                 self.table[row, 0] = self.private.ctypes.data
+            elif kind == "callback":
+                self.callbacks.append(Callback(code, index))
+                self.table[row, 0] = self.callbacks[-1].address
             elif kind == "constant":
                 self.table[row, 0] = code.emitter.constants[index].array.ctypes.data
         self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in _FIXED]
@@ -152,6 +158,48 @@ class _Bound:
             self.code.functions[0](self.address, steps, self.gate)
         else:
             run_together(self.code.functions, self.address, steps, self.gate)
+        for callback in self.callbacks:
+            callback.raise_error()
+
+
+class Callback:
+    """An equation that NumPy evaluates in the middle of machine code, on the memory that it is given."""
+
+    def __init__(self, code: Code, number: int) -> None:
+        kernel, self.views = code.emitter.callbacks[number]
+        (self.equation,) = kernel.equations
+        self.stores = [(v, self.equation.outputs.index(v)) for v in kernel.stores]
+        self.params = dict(self.equation.params)
+        self.error: BaseException | None = None
+        self.function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._run)
+        self.address = ctypes.cast(self.function, ctypes.c_void_p).value
+
+    def _run(self, places: int) -> None:
+        try:
+            given = iter((ctypes.c_void_p * (len(self.views) + len(self.stores))).from_address(places))
+            values = {v: _seen(next(given), view) for v, view in zip(self.equation.vars, self.views, strict=True)}
+            with np.errstate(all="ignore"):
+                y = evaluate(self.equation.op, self.params, [values.get(v, v) for v in self.equation.inputs])
+            ys = y if isinstance(y, tuple) else (y,)
+            for v, k in self.stores:
+                _seen(next(given), whole(Storage("work", 0, v.dtype, v.size), v.shape))[...] = ys[k]
+        except BaseException as error:  # a callback cannot raise through machine code: it is raised after the run
+            self.error = self.error or error
+
+    def raise_error(self) -> None:
+        """Raise what NumPy raised during the run."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+
+def _seen(address: int, view: View) -> Any:
+    """Return a NumPy array of a view's elements at an address."""
+    storage = view.storage.root
+    line = np.frombuffer((ctypes.c_char * max(storage.nbytes, 1)).from_address(address), np.uint8)
+    flat = line[: storage.nbytes].view(storage.dtype)
+    steps = tuple([s * storage.dtype.itemsize for s in view.strides])
+    return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps)
 
 
 def _aligned(nbytes: int) -> Any:

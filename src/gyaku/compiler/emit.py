@@ -15,7 +15,7 @@ from gyaku.compiler.philox import write_mask
 from gyaku.compiler.plan import BARRIER, Plan, Task
 from gyaku.compiler.program import Program
 from gyaku.compiler.scatter import write_scatter
-from gyaku.compiler.views import Storage
+from gyaku.compiler.views import Storage, View
 
 _BARRIER = """
 define internal void @barrier(ptr %sync) noinline #0 {
@@ -58,6 +58,7 @@ class Emitter:
         self.functions: dict[str, Function] = {}
         self.table: list[tuple[str, int]] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
         self.constants: list[Storage] = []
+        self.callbacks: list[tuple[Kernel, list[View]]] = []  # equations that NumPy evaluates
 
     def text(self) -> str:
         """Return the module's assembly."""
@@ -98,6 +99,8 @@ class Emitter:
             return self._pack_call(kernel, name)
         if kernel.kind == "rows":
             return self._rows_call(kernel, name)
+        if kernel.kind == "python":
+            return self._python_call(kernel)
         writer_of = {"mask": write_mask, "scatter": write_scatter}[kernel.kind]
         f, storages = writer_of(self.plan.fusion, kernel, name)
         self.functions[name] = f
@@ -178,6 +181,22 @@ class Emitter:
         def call(d: Function, pointers: Any, low: int, high: int) -> None:
             given = f"ptr {pointers(('source', i))}, ptr {pointers(('rows', i))}, ptr {pointers(target)}"
             d.do(f"call void @{name}({given}, i64 {low}, i64 {high})")
+
+        return call
+
+    def _python_call(self, kernel: Kernel) -> Any:
+        """Return how NumPy is called: with the addresses of what it reads and writes."""
+        views = [self.plan.fusion.view(v) for v in kernel.equations[0].vars]
+        storages = [*(v.storage for v in views), *(self.plan.fusion.views[v].storage for v in kernel.stores)]
+        number = len(self.callbacks)
+        self.callbacks.append((kernel, views))
+
+        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+            places = d.slot(f"[{len(storages)} x ptr]")
+            for i, storage in enumerate(storages):
+                d.do(f"store ptr {pointers(storage)}, ptr {d.address(places, i, np.int64)}")
+            function = self._base(d, self._entry("callback", number))
+            d.do(f"call void {function}(ptr {places})")
 
         return call
 

@@ -23,7 +23,7 @@ class Unsupported(Exception):
 
 
 class Kernel:
-    """One piece of machine code: ``kind`` is map, reduce, product, pack, mask or scatter.
+    """One piece of machine code: ``kind`` is map, reduce, product, pack, rows, mask, scatter or python.
 
     ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how many
     pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
@@ -94,7 +94,7 @@ class Fusion:
             self._map(e)
         elif e.op in _REDUCTIONS:
             self._reduce(e)
-        elif e.op == "matmul":
+        elif e.op == "matmul" and _plain_product(e):
             self._alone("product", e, e.output.shape)
         elif e.op == "mask":
             self._alone("mask", e, e.output.shape)
@@ -102,8 +102,8 @@ class Fusion:
             self._alone("scatter", e, e.output.shape)
         elif writable(e):
             self._map(e)
-        else:
-            raise Unsupported(f"{e.op}" + (f" ({e.where})" if e.where else ""))
+        else:  # sorting, einsum, ...: NumPy does it, called from the machine code
+            self._put(e, None, "python", ())
 
     def _new(self, kind: str, v: Var, array: Any = None) -> Storage:
         storage = Storage(kind, len(self.storages), v.dtype, v.size, array)
@@ -347,6 +347,12 @@ class Fusion:
             storage.split = split if target.contiguous and target.shape == kernel.shape and split[0] > 0 else None
             if storage.split is None:
                 kernel.rows = 0
+
+
+def _plain_product(e: Equation) -> bool:
+    """Whether a product is one of two matrices (or vectors) of one floating type, or of a stack by a matrix."""
+    a, b = e.vars
+    return e.output.dtype.kind == "f" and a.dtype == b.dtype and b.ndim <= 2 and a.size > 0 and b.size > 0
 
 
 def reduced_axes(e: Equation) -> tuple[int, ...]:

@@ -209,7 +209,7 @@ class Plan:
             and view.offset == 0
             and s.size == v.size
             and s.dtype == target.dtype
-            and all(t.kernel.kind in ("map", "reduce", "product", "scatter") for t in self.writers[s])
+            and all(t.kernel.kind in ("map", "reduce", "product", "scatter", "python") for t in self.writers[s])
         )
 
     def _readers(self, storage: Storage) -> list[tuple[Task, View]]:
