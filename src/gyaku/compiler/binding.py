@@ -103,6 +103,7 @@ class Bound:
         self.memory = [t._array for t in self.tensors]
         for i, t in self.refresh:
             self.arrays[i] = t._array
+        self.crooked = not all(t._array.flags.c_contiguous for _, t in self.refresh)
         self.cells = {id(t._cell) for t in self.tensors}
         written = [self.tensors[k] for k in self.traced.written if k < self.count]
         self.times = [t._cell for t in written]
@@ -199,22 +200,25 @@ class Bound:
 
     def straight(self) -> bool:
         """Return whether all state lies in C order."""
-        return all(t._array.flags.c_contiguous for _, t in self.refresh)
+        return not self.crooked
 
     def _run_contiguous(self, arrays: list[Any]) -> list[Any]:
         """Run machine code, which wants C order: other arrays are copied, and state copied back."""
         for i, low, high, also in self.ranges:
-            if arrays[i].size and not within(arrays[i], low, high, also):
+            if not within(arrays[i], low, high, also):
                 raise OutOfRange("compiled step", f"whole numbers {low}..{high - 1}", "others")
-        odd = [i for i, a in enumerate(arrays) if type(a) is np.ndarray and not a.flags.c_contiguous]
-        if not odd:
-            return self.entry.executable.run(arrays)  # type: ignore[no-any-return]
-        straight = list(arrays)
-        for i in odd:
-            straight[i] = np.ascontiguousarray(arrays[i])
+        for i, _ in self.args:
+            if not arrays[i].flags.c_contiguous:
+                return self._run_copied(arrays)
+        if self.crooked:
+            return self._run_copied(arrays)
+        return self.entry.executable.run(arrays)  # type: ignore[no-any-return]
+
+    def _run_copied(self, arrays: list[Any]) -> list[Any]:
+        straight = [np.ascontiguousarray(a) if isinstance(a, np.ndarray) and a.ndim else a for a in arrays]
         results = self.entry.executable.run(straight)
-        for i in odd:
-            if i in self.traced.program.into:
+        for i in {i for i in self.traced.program.into if i is not None}:
+            if straight[i] is not arrays[i]:
                 arrays[i][...] = straight[i]
         return results  # type: ignore[no-any-return]
 

@@ -266,15 +266,21 @@ class OutOfRange(PositionError):
 
 
 def _require_range(p: Params, t: Any) -> Any:
-    if t.size and not within(t, p["low"], p["high"], p.get("also")):
+    if not within(t, p["low"], p["high"], p.get("also")):
         raise OutOfRange(p.get("what", "compiled step"), f"whole numbers {p['low']}..{p['high'] - 1}", "others")
     return t
 
 
+_maximum = np.maximum.reduce
+_UNSIGNED = {np.dtype(f"i{n}"): np.dtype(f"u{n}") for n in (1, 2, 4, 8)}
+
+
 def within(t: Any, low: int, high: int, also: int | None = None) -> bool:
     """Return whether all whole numbers in ``t`` are in low .. high - 1, or ``also``."""
-    if low == 0 and also is None and t.dtype.kind in "iu":
-        return bool(np.maximum.reduce(t.view(f"u{t.itemsize}"), axis=None) < high)  # below 0 is far above
+    if not t.size:
+        return True
+    if low == 0 and also is None and t.dtype in _UNSIGNED:  # seen without sign, what is below 0 is far above
+        return bool(_maximum(t.view(_UNSIGNED[t.dtype]), None) < high)
     inside = (t >= low) & (t < high)
     return bool((inside if also is None else inside | (t == also)).all())
 

@@ -113,6 +113,15 @@ class Program:
     def __len__(self) -> int:
         return len(self.equations)
 
+    def explain(self, threads: int | None = None) -> Any:
+        """Return a table of the machine code: what was fused, buffers, bytes, FLOPs and time of every kernel.
+
+        Raises ``MissingPackageError`` without llvmlite.
+        """
+        from gyaku.compiler.profile import profile
+
+        return profile(self, threads)
+
     def replaced(self, equations: Iterable[Equation], renamed: dict[Var, Operand] | None = None) -> Program:
         """Return the program with other equations; ``renamed`` says what stands for a value that is gone."""
         renamed = renamed or {}
