@@ -65,10 +65,9 @@ class World:
         """Copies of all that a step may change."""
         found = {name: t._array.copy() for name, t in self.model.state_dict().items()}
         if self.optimizer is not None:
-            for i, group in enumerate(self.optimizer.param_groups):
-                for j, p in enumerate(group["params"]):
-                    for name, t in self.optimizer.state[p].items():
-                        found[f"{name} of {i}.{j}"] = np.array(t._array if hasattr(t, "_array") else t)
+            for i, state in self.optimizer.state_dict()["state"].items():
+                for name, t in state.items():
+                    found[f"{name} of {i}"] = t._array.copy()
         for name, p in self.model.named_parameters():
             if p._grad is not None:
                 found[f"gradient of {name}"] = p._grad._array.copy()
