@@ -105,7 +105,8 @@ def _of_formula(text: str, given: tuple[str, ...], order: int) -> tuple[Any, Any
         raise ArgumentError(
             "explain", "a formula that has a value here", f"{result.item()}", hint="choose other values"
         )
-    explanation = build(result, names={**values, **inner}, fold=False, scope={})
+    fold = "names" if formula.inner else False  # parts that have names are the nodes; what is between stays inside
+    explanation = build(result, names={**values, **inner}, fold=fold, scope={})
     return explanation, (lambda names: second_derivatives(result, values, names)) if order == 2 else None
 
 

@@ -253,7 +253,17 @@ class Ring:
                     break
                 p, n = found, n + 1
             factors.append(power(self.formula(candidate), n))
-        return mul(Num(number), *factors, self.formula(p), times)
+        factors.append(self.formula(p))
+        return _minus(factors, times) if number == -1 else mul(Num(number), *factors, times)
+
+
+def _minus(factors: list[Expr], times: Expr) -> Expr:
+    """Return minus a product; the minus goes into a sum that has one and no number: -(t - u) is u - t."""
+    for i, factor in enumerate(factors):
+        terms = [coefficient(t)[0] for t in factor.parts if not isinstance(t, Num)]
+        if isinstance(factor, Sum) and len(terms) == len(factor.terms) and min(terms) < 0:
+            return mul(*factors[:i], mul(-1, factor), *factors[i + 1 :], times)
+    return mul(-1, *factors, times)
 
 
 def _key(p: Poly) -> tuple[Any, ...]:
@@ -360,10 +370,14 @@ def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = (), depth: int = _DEEP
     plain = best = normal(e)
     if depth == 0 or cost(best) <= 2:
         return best
+    there = set(symbols(e))
+    names = [(name, meaning) for name, meaning in names if there.issuperset(symbols(meaning))]
     alone: list[dict[Expr, Expr]] = [{m: n} for n, m in names]
     every: dict[Expr, Expr] = {m: n for n, m in names}
     for known in (every, *alone):
-        best = min(best, normal(substitute(e, known)), normal(substitute(plain, known)), key=cost)
+        for form in (e, plain):
+            if (put := substitute(form, known)) != form:
+                best = min(best, normal(put), key=cost)
     for name, meaning in names:
         for rest, back in ((e - meaning, lambda r, n=name: n + r), (e + meaning, lambda r, n=name: r - n),
                            (e / meaning, lambda r, n=name: n * r)):  # fmt: skip

@@ -12,7 +12,7 @@ from gyaku.explain.algebra import inline
 from gyaku.explain.derivation_read import Reading
 from gyaku.explain.derivation_shapes import element_blocks, shape_block
 from gyaku.explain.derivation_text import Block, Equation, Right, array_text, number
-from gyaku.explain.formula import ONE, Call, Expr, cost, substitute, symbols
+from gyaku.explain.formula import ONE, Call, Expr, cost, substitute
 from gyaku.explain.formula_text import text
 from gyaku.explain.latex import latex
 from gyaku.explain.model import Item
@@ -69,7 +69,7 @@ def _step(reading: Reading, item: Item) -> Equation:
     """Return what arrives at one item: the rules of the arrows that leave it, the numbers, the whole formula."""
     left = reading.delta(item.key)
     value = np.asarray(item.delta, dtype=float)
-    rights = [*_true(reading, item, _arriving(reading, item)), *whole_of(reading, item)]
+    rights = [*_true(reading, item, reading.arriving(item)), *whole_of(reading, item)]
     written, code, whole = array_text(value if item.size > 1 else value.reshape(()), reading.tolerance)
     rights.append(Right(written, code, "=" if whole else "≈"))
     return Equation(left.name, left.latex, tuple(rights), value)
@@ -82,13 +82,14 @@ def whole_of(reading: Reading, item: Item) -> list[Right]:
 
 def arriving_of(reading: Reading, item: Item) -> list[Right]:
     """Return what arrives at an item in terms of the deltas of the values computed from it."""
-    return _true(reading, item, _arriving(reading, item))
+    return _true(reading, item, reading.arriving(item))
 
 
 def _true(reading: Reading, item: Item, formula: Expr | None) -> list[Right]:
     """Return a formula as a right side if it has the value of the item's delta."""
     if formula is None or not reading.holds(formula, item.delta, _deltas(reading)):
         return []
+    formula = _without_ones(reading, formula, item.delta)
     values = {**reading.values, **_deltas(reading)}
     arrays = frozenset(name for name, v in values.items() if np.size(v) > 1)
     return [Right(text(formula, arrays), latex(formula, arrays), "=", formula, values)]
@@ -105,31 +106,16 @@ def _deltas(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _arriving(reading: Reading, item: Item) -> Expr | None:
-    """Return the sum of what comes back through the arrows that leave an item, in terms of the deltas there."""
-    total: Expr | None = None
-    for arrow in reading.view.out_of(item.key):
-        if not arrow.wanted or arrow.flow is None:
-            continue
-        gy: Expr = ONE if arrow.target == reading.view.output else reading.delta(arrow.target)
-        found = reading.rule(arrow, gy)
-        if found is None:
-            return None
-        total = found if total is None else total + found
-    return total
-
-
 def _whole(reading: Reading, item: Item) -> Expr | None:
     """Return the same with the deltas further on written out, as long as it stays short."""
     meanings: dict[Expr, Expr] = {}
     for each in reading.view.items:
-        if each.key != item.key and each.delta is not None and (found := _arriving(reading, each)) is not None:
+        if each.key != item.key and each.delta is not None and (found := reading.arriving(each)) is not None:
             meanings[reading.delta(each.key)] = found
-    start = _arriving(reading, item)
+    start = reading.arriving(item)
     if start is None:
         return None
     full = reading.written_out(inline(start, meanings))
-    full = _without_ones(reading, full, np.asarray(item.delta, dtype=float))
     return full if full != start and cost(full) <= _LONG else None
 
 
@@ -137,7 +123,8 @@ def _without_ones(reading: Reading, e: Expr, value: Any) -> Expr:
     """Return a formula without the ones that another array in the same product makes needless."""
     ones: dict[Expr, Expr] = {part: ONE for part in _parts(e) if isinstance(part, Call) and part.name == "ones"}
     short = substitute(e, ones) if ones else e
-    return short if symbols(short) and reading.holds(short, value) else e
+    values = {**reading.values, **_deltas(reading)}
+    return short if reading.holds(short, value, values, whole=True) else e
 
 
 def _parts(e: Expr) -> Iterable[Expr]:

@@ -28,6 +28,7 @@ class Reading:
         self.view, self.full = explanation, explanation.unfolded()
         self._symbols: dict[str, Expr] = {}
         self._leading: dict[str, set[str]] = {}  # item -> the items that it reaches
+        self._arriving: dict[str, Expr | None] = {}
         taken: set[str] = set()
         for item in (*self.view.items, *self.full.items):
             if item.key not in self._symbols:
@@ -83,7 +84,11 @@ class Reading:
         return [self._array(space, full[by_position[i]]) if i in by_position else None for i in range(count)]
 
     def meaning(self, item: Item) -> Expr | None:
-        """Return an operation's result as a formula of its inputs; None where it cannot be written."""
+        """Return the result of an operation or a group as a formula of its inputs; None where it cannot be written."""
+        if item.kind == "group" and item.output is None:
+            found = self._written([self.full[key] for key in item.members])
+            own = self._symbols[item.key]
+            return inline(found.pop(own), found) if own in found else None
         if item.kind != "op" or item.output is not None:
             return None
         space = Formulas(self.values)
@@ -115,13 +120,46 @@ class Reading:
             return None
         return None if found is None else found.expr
 
+    def arriving(self, item: Item) -> Expr | None:
+        """Return the sum of what comes back through the arrows that leave an item, in terms of the deltas there."""
+        if item.key not in self._arriving:
+            self._arriving[item.key] = self._sum_arriving(item)
+        return self._arriving[item.key]
+
+    def _sum_arriving(self, item: Item) -> Expr | None:
+        total: Expr | None = None
+        for arrow in self.view.out_of(item.key):
+            if arrow.wanted and arrow.flow is not None:
+                gy = ONE if arrow.target == self.view.output else self.delta(arrow.target)
+                found = self.rule(arrow, gy)
+                if found is None:
+                    return None
+                total = found if total is None else total + found
+        return total
+
     def _rule_of_group(self, arrow: Arrow, gy: Expr) -> Expr | None:
-        """Return the derivative through a group of numbers: the sum over the paths inside, shortened."""
+        """Return what reaches the source through a group: of numbers the sum over the paths inside, shortened."""
         group = self.view[arrow.target]
-        if group.output is not None or any(self.full[k].size != 1 for k in group.members):
+        if group.output is not None:
             return None
-        total = self.total(arrow.target, arrow.source, set(group.members))
-        return None if total is None else mul(gy, total)
+        if all(self.full[k].size == 1 for k in group.members):
+            total = self.total(arrow.target, arrow.source, set(group.members))
+            return None if total is None else mul(gy, total)
+        found = self._back_through(group, arrow.source, gy)
+        return found if found is not None and cost(found) <= _LONG else None
+
+    def _back_through(self, group: Item, source: str, gy: Expr) -> Expr | None:
+        """Return what reaches ``source`` through a group of arrays, one operation after the other."""
+        sums: dict[str, Expr] = {group.key: gy}
+        for item in reversed([self.full[key] for key in group.members]):
+            for arrow in item.arrows if item.key in sums else ():
+                if arrow.wanted and self._leads_to(arrow.source, source):
+                    found = self._local(arrow, sums[item.key])
+                    if found is None or cost(found) > _LONG:
+                        return None
+                    sums[arrow.source] = add(sums.get(arrow.source, 0), found)
+        inner = [self.full[key] for key in group.members if key != group.key]
+        return inline(sums[source], self._written(inner)) if source in sums else None
 
     def total(self, start: str, end: str, inside: set[str] | None = None) -> Expr | None:
         """Return d start / d end of numbers: the sum of the products of local formulas, in leaves and known names."""
@@ -203,14 +241,17 @@ class Reading:
             return False
         return bool(np.allclose(x, y, rtol=self.near, atol=self.near * 1e-2, equal_nan=True))
 
-    def holds(self, e: Expr, value: Any, more: dict[str, Any] | None = None) -> bool:
-        """Whether a formula has a value, within rounding (of float32, where that is the type)."""
+    def holds(self, e: Expr, value: Any, more: dict[str, Any] | None = None, *, whole: bool = False) -> bool:
+        """Whether a formula has a value, within rounding (of float32, where that is the type).
+
+        One number stands for an array of equal ones, unless ``whole``.
+        """
         try:
             with np.errstate(all="ignore"):
                 found = evaluate(e, {**self.values, **(more or {})})
         except (KeyError, ValueError, TypeError, OverflowError, ZeroDivisionError):
             return False
-        if np.size(found) != np.size(value) and np.size(found) != 1:
+        if np.size(found) != np.size(value) and (whole or np.size(found) != 1):
             return False
         wanted = np.asarray(value, dtype=float)
         same = np.size(found) == wanted.size

@@ -8,11 +8,13 @@ import numpy as np
 
 from gyaku.explain.derivation_read import Reading
 from gyaku.explain.derivation_text import array_text, width
+from gyaku.explain.formula import cost
 from gyaku.explain.formula_text import text
 from gyaku.explain.model import Explanation, Item
 from gyaku.explain.phrases import phrases
 
 _MOST = 60  # rows
+_LONG = 30  # the cost of a formula beyond which a label is better
 
 
 def tree(explanation: Explanation, *, lang: str | None = None) -> str:
@@ -55,9 +57,9 @@ def _head(reading: Reading, item: Item) -> str:
     name = reading.name(item.key)
     if item.kind not in ("op", "group"):
         return name
-    full = reading.full.find(item.key)
-    meaning = reading.meaning(full) if full is not None and item.kind == "op" else None
-    return f"{name} = {item.formula if meaning is None else text(meaning)}"
+    meaning = reading.meaning(item)
+    short = meaning is not None and cost(meaning) <= _LONG
+    return f"{name} = {text(meaning) if short else item.formula}"  # type: ignore[arg-type]
 
 
 def _numbers(reading: Reading, item: Item) -> tuple[str, str]:

@@ -317,14 +317,17 @@ class _Computer:
         return value
 
     def named(self, formula: Formula) -> dict[str, Tensor]:
-        """Return {name: tensor} of the intermediate values that carry a gradient, the result last (z, or its name)."""
+        """Return {name: tensor} of the intermediate values that carry a gradient, the result last (z, or its name).
+
+        Where nobody named a part, the parts get letters.
+        """
         out = {name: t for name, t in self.steps.items() if t._node is not None}
         known = {id(t) for t in (*out.values(), *self.values.values())}
         result = formula.steps[-1][0]
         rest = [t for t in self.results[:-1] if t._node is not None and id(t) not in known]
         taken = {*formula.inputs, *self.steps}
         letters = [c for c in "stuvwpqrhgfmk" if c not in taken]
-        if len(rest) <= len(letters):
+        if len(rest) <= len(letters) and not formula.inner:
             out.update(zip(letters, rest))
         if not result and self.results:
             out[next(c for c in "zyEL" if c not in taken)] = self.results[-1]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import Any
 
-from gyaku.explain.formula import Call, Expr, Num, Number, Power, Product, Sum, Sym, mul, power
+from gyaku.explain.formula import Call, Expr, Num, Number, Power, Product, Sum, Sym, coefficient, mul, power
 
 SUM, PRODUCT, FACTOR, ATOM = range(4)  # how tightly the outermost sign of a text binds
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -55,6 +55,7 @@ class Text:
     def _sum(self, e: Sum) -> str:
         """Return the terms, one without a minus first if there is one."""
         terms = sorted(e.terms, key=_negative) if _negative(e.terms[0]) else list(e.terms)
+        terms = sorted(terms, key=lambda t: not _first_number(t)) if all(map(_simple, terms)) else terms
         out = self.of(terms[0])
         for term in terms[1:]:
             text = self.of(mul(-1, term), PRODUCT) if _negative(term) else self.of(term)
@@ -184,6 +185,16 @@ def _level_of(value: Number) -> int:
 
 def _negative(e: Expr) -> bool:
     return (isinstance(e, Num) and e.value < 0) or (isinstance(e, Product) and e.number < 0)
+
+
+def _simple(e: Expr) -> bool:
+    """Whether a term is a number, a symbol or a function, plus or minus: 1 + s, but x² + 1 and 2x + 1."""
+    number, rest = coefficient(e)
+    return isinstance(e, Num) or (abs(number) == 1 and isinstance(rest, (Sym, Call)))
+
+
+def _first_number(e: Expr) -> bool:
+    return isinstance(e, Num) and e.value > 0
 
 
 def _below(e: Expr) -> bool:
