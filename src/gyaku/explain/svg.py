@@ -17,7 +17,7 @@ from gyaku.explain.draw_scene import Group, Heat, Paint, Polygon, Rect, Scene, S
 from gyaku.explain.draw_text import Run
 
 # The serif fonts of macOS, Windows and Linux that hold slanted Greek, for variables.
-MATH_FONTS = ("STIX Two Text", "Cambria Math", "Times New Roman", "DejaVu Serif")
+MATH_FONTS = ("STIX Two Text", "Cambria", "Times New Roman", "DejaVu Serif")
 CSS_MATH_FONTS = ", ".join([*(f"'{font}'" for font in MATH_FONTS), "serif"])
 _FONTS = look.CSS_FONTS.replace('"', "'")
 _UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
