@@ -158,6 +158,9 @@ def names_of(function: Function) -> set[str]:
 
 # --- the front door ---
 
+# Rooms that can be called; a type checker sees the function.
+CALLED = {"doctor": ("gyaku.doctor.examine", "examine"), "explain": ("gyaku.explain.build", "explain")}
+
 
 def front_stub() -> str:
     """Return ``__init__.pyi``: every name that ``import gyaku`` offers, with where it comes from."""
@@ -166,7 +169,8 @@ def front_stub() -> str:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module and node.module not in ("__future__", "typing"):
             lines += [f"from {node.module} import {a.name} as {a.name}" for a in node.names if not a.asname]
-    lines += [f"from gyaku.io import {name} as {name}" for name in ("load", "save")]
+    lines += [f"from {room} import {name} as {name}" for name, room in sorted(gyaku._LAZY.items())]
+    lines += [f"from {module} import {name} as {room}" for room, (module, name) in CALLED.items()]
     lines += [f"from gyaku import {room} as {room}" for room in rooms()]
     functions = sorted(FUNCTIONS.items(), key=lambda item: (item[1].__module__, item[0]))
     written = [(name, f) for name, f in functions if hasattr(sys.modules[f.__module__], f.__name__)]
@@ -185,7 +189,7 @@ def function_stub(name: str, function: Function) -> str:
 
 
 def rooms() -> list[str]:
-    return sorted(name for name in gyaku._ROOMS if (SOURCE / name).is_dir() or (SOURCE / f"{name}.py").exists())
+    return sorted(n for n in set(gyaku._ROOMS) - set(CALLED) if (SOURCE / n).is_dir() or (SOURCE / f"{n}.py").exists())
 
 
 # --- the page ---

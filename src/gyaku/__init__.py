@@ -28,13 +28,26 @@ from gyaku.base.errors import UnknownNameError as _UnknownNameError
 from gyaku.core import backward as _backward  # gives Tensor its backward
 from gyaku.core.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from gyaku.core.op import FUNCTIONS as _FUNCTIONS
+from gyaku.core.show import pictures as _pictures
 from gyaku.core.tensor import Size, Tensor
 
-_ROOMS = ("autograd", "compiler", "cuda", "data", "layers", "models", "nn", "optim", "train", "utils")
-_LAZY = {"load": "gyaku.io", "save": "gyaku.io", "compile": "gyaku.compiler"}  # name: the room that has it
+_ROOMS = (
+    "autograd", "check", "compiler", "cuda", "data", "doctor", "explain", "layers", "models", "nn", "optim", "train",
+    "utils",
+)  # fmt: skip  # explain and doctor can also be called
+_LAZY = {  # name: the room that has it
+    "compile": "gyaku.compiler",
+    "load": "gyaku.io",
+    "record": "gyaku.explain",
+    "save": "gyaku.io",
+    "summary": "gyaku.explain.summary",
+}
 
 # NumPy says "overflow encountered in exp" where PyTorch silently gives inf; only our own modules are quietened.
 warnings.filterwarnings("ignore", r".*encountered in", RuntimeWarning, r"gyaku\.")
+
+# In a notebook a tensor shows the graph behind it; the room that draws loads then.
+_pictures.append(lambda t: str(importlib.import_module("gyaku.explain.notebook").picture_of(t)))
 
 __version__ = "0.1.0"
 globals().update(_FUNCTIONS, **_dtypes.ALL, **_dtypes.ALIASES)

@@ -26,9 +26,16 @@ from gyaku.core.mode import no_grad as no_grad
 from gyaku.core.mode import set_grad_enabled as set_grad_enabled
 from gyaku.core.tensor import Size as Size
 from gyaku.core.tensor import Tensor as Tensor
+from gyaku.compiler import compile as compile
 from gyaku.io import load as load
+from gyaku.explain import record as record
 from gyaku.io import save as save
+from gyaku.explain.summary import summary as summary
+from gyaku.doctor.examine import examine as doctor
+from gyaku.explain.build import explain as explain
 from gyaku import autograd as autograd
+from gyaku import check as check
+from gyaku import compiler as compiler
 from gyaku import cuda as cuda
 from gyaku import data as data
 from gyaku import layers as layers

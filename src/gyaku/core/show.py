@@ -104,7 +104,11 @@ def _with_suffixes(text: str, suffixes: list[str]) -> str:
     return text
 
 
+pictures: list[Callable[[Any], str]] = []  # what a room above shows below the numbers: the graph
+
+
 def tensor_html(t: Any) -> str:
-    """Return the text of a tensor for a notebook, with its shape and type above."""
+    """Return the text of a tensor for a notebook, with its shape and type above and what ``pictures`` add below."""
     head = f"Tensor {tuple(t.shape)} {t.dtype!r} on {t.device}"
-    return f"<div><small>{html.escape(head)}</small><pre>{html.escape(tensor_text(t))}</pre></div>"
+    below = "".join([picture(t) for picture in pictures])
+    return f"<div><small>{html.escape(head)}</small><pre>{html.escape(tensor_text(t))}</pre>{below}</div>"
