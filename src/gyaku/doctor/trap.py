@@ -1,9 +1,10 @@
-"""Who gave the first number that is not finite: the operations of Gyaku are watched one by one."""
+"""Who gave the first number that is not finite: operations of Gyaku and modules of PyTorch are watched one by one."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,24 @@ class Trap:
         self.found = {"op": op, "line": f"({line})" if line else "", "where": getattr(owner, "path", "") or ""}
 
 
+def _first_module(plan: Plan, step: int) -> dict[str, str]:
+    """Return the innermost module of a PyTorch model that first gave a number that is not finite."""
+    found: dict[str, str] = {}
+
+    def note(name: str, module: Any, given: Any, output: Any) -> None:
+        tensors = [t for t in (*given, output) if hasattr(t, "isfinite")]
+        if not found and all(bool(t.isfinite().all()) for t in tensors[:-1]) and not bool(tensors[-1].isfinite().all()):
+            found.update({"op": type(module).__name__, "line": "", "where": name})
+
+    def listen(model: Any) -> None:
+        for name, module in model.named_modules():
+            if not list(module.children()):
+                module.register_forward_hook(partial(note, name))
+
+    run(replace(plan, steps=step, changes=(*plan.changes, listen)), every=10**9)
+    return found
+
+
 def _finite(value: Any) -> bool:
     array = getattr(value, "_array", value)
     return getattr(getattr(array, "dtype", None), "kind", "") != "f" or bool(np.isfinite(array).all())
@@ -57,8 +76,10 @@ def _finite(value: Any) -> bool:
 
 def find_culprit(plan: Plan, trace: Trace) -> dict[str, str]:
     """Run the plan again up to the step whose loss was not finite and return who was first: op, line, where."""
-    if trace.not_finite is None or plan.lib.__name__ != "gyaku":
+    if trace.not_finite is None:
         return {}
+    if plan.lib.__name__ != "gyaku":
+        return _first_module(plan, trace.not_finite)
     trap = Trap()
     run(replace(plan, steps=trace.not_finite), every=10**9, trap=trap, trap_from=trace.not_finite - 1)
     return trap.found
