@@ -284,6 +284,19 @@ class Compiled:
             raise TraceError("program", "a function that can be compiled", bound.entry.reason)
         return bound.entry.before if before else optimized(bound.entry.before)  # type: ignore[no-any-return]
 
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a table of the program for these arguments: what is fused, bytes, FLOPs and time of each part.
+
+        With the interpreter the parts are the single equations, run once on copies.
+        """
+        if self.runner == "cpu":
+            return self.program(*args, **kwargs).explain(self.threads)
+        with self._lock:
+            bound, taken = self._bound(args, kwargs)
+            if bound.entry.traced is None:
+                raise TraceError("explain", "a function that can be compiled", bound.entry.reason)
+            return bound.entry.executable.explain(bound.fill(*taken))
+
 
 def by_name(rows: list[dict[str, float]]) -> dict[str, Any]:
     """Return {name: values} of dictionaries with the same names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,8 +62,8 @@ class Executable:
             stacked.append(self.run(now))
         return [np.stack([np.asarray(y) for y in column]) for column in zip(*stacked, strict=True)]
 
-    def explain(self, arrays: list[Any]) -> list[tuple[Equation, int, int, float]]:
-        """Run on copies of ``arrays``; return (equation, bytes read and written, FLOPs, seconds) for each."""
+    def explain(self, arrays: list[Any]) -> Table:
+        """Run on copies of ``arrays`` and return what each equation moves, computes and takes."""
         values = {
             v: float(a) if v.weak and v.dtype.kind == "f" else np.array(a)
             for v, a in zip(self.program.inputs, arrays, strict=True)
@@ -75,8 +75,27 @@ class Executable:
                 y = evaluate(params, *[values[v] if type(v) is Var else v for v in e.inputs])
                 seconds = time.perf_counter() - start
                 values.update(zip(e.outputs, y if len(e.outputs) > 1 else (y,), strict=True))
-                rows.append((e, bytes_of(e), flops_of(e), seconds))
-        return rows
+                rows.append(Row(e, bytes_of(e), flops_of(e), seconds))
+        return Table(rows)
+
+
+class Row(NamedTuple):
+    """One equation: the bytes it reads and writes, its floating-point operations, and the seconds it took."""
+
+    equation: Equation
+    bytes: int
+    flops: int
+    seconds: float
+
+
+class Table(list[Row]):
+    """The rows of a program's equations, printable."""
+
+    def __str__(self) -> str:
+        lines = [f"{'us':>8} {'FLOPs':>12} {'bytes':>11}  equation"]
+        lines += [f"{r.seconds * 1e6:8.1f} {r.flops:12,} {r.bytes:11,}  {r.equation}" for r in self]
+        total = f"{sum(r.seconds for r in self) * 1e6:8.1f} {sum(r.flops for r in self):12,}"
+        return "\n".join([*lines, f"{total} {sum(r.bytes for r in self):11,}  {len(self)} equations"])
 
 
 def _own(y: Any, given: set[int]) -> Any:
