@@ -53,10 +53,11 @@ def test_names_cannot_break_out(name: str) -> None:
     [
         (formula("∂E/∂x1"), r"$\partial E/\partial x_{1}$"),
         (formula("s = a x"), "$s=a\\ x$"),
-        (formula("log(yhat)"), r"$\mathrm{log(}\hat{y})$"),
+        (formula("log(yhat)"), r"$\mathrm{log}(\hat{y})$"),
         (plain(number(-1.5e-7)), r"$-1.5\times 10{}^{-}{}^{7}$"),
         (plain("50 %"), r"$50\ \%$"),
         (formula("θ"), r"$\theta $"),
+        (formula("xbar + が"), r"$\bar{x}+\text{が}$"),
     ],
 )
 def test_lines_as_latex(line: tuple[object, ...], latex: str) -> None:

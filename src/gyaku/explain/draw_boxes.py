@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Writer:
             self.uses.setdefault(arrow.source, []).append(arrow)
         self.small = len(self.explanation.items) <= _FEW
         self.reading = Reading(self.explanation) if self.small and self.deltas else None
+        self.arrays = frozenset(self._arrays(self.reading) if self.reading else ())
 
     # --- names ---
 
@@ -52,6 +53,13 @@ class Writer:
         if not item.module:
             return re.sub(r"(?<![\w.])(weight|bias)(?![\w.])", lambda m: _SHORT[m[1]], text)
         return re.sub(rf"(?<![\w.]){re.escape(item.module)}\.(\w+)", lambda m: _SHORT.get(m[1], m[1]), text)
+
+    def _arrays(self, reading: Reading) -> Iterator[str]:
+        """Yield the names of arrays and of their deltas: between two of them stands ⊙."""
+        for item in self.explanation.items:
+            if item.size > 1 and not item.inline:
+                yield reading.name(item.key)
+                yield reading.delta(item.key).name
 
     def _loss(self) -> str:
         """Return the name of what is differentiated when the result is an array and its gradient was given: E."""
@@ -190,7 +198,7 @@ class Writer:
         line = (
             ()
             if found is None or found == gy
-            else formula(self.local_names(self._of_loss(_bracketed(formula_text.text(found))), target))
+            else formula(self.local_names(self._of_loss(_bracketed(formula_text.text(found, self.arrays))), target))
         )
         return line if measure(line, LABEL) < _RULE_WIDTH else ()
 

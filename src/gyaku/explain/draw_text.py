@@ -75,15 +75,23 @@ def plain(text: str, *, bold: bool = False) -> Line:
     return (Run(_clean(text), bold=bold),)
 
 
+@lru_cache(maxsize=8192)
 def _clean(text: str) -> str:
     """Return text without control characters (which no XML can hold), on one line."""
     text = re.sub(r"\s+", " ", text)
     return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
 
 
+_MARKS = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
+_MARKED = re.compile(r"([A-Za-z])_?(hat|bar|tilde)")
+_GREEK_WORD = re.compile(r"([A-Za-z]+?)_?(\d*)")
+_GREEK = dict(
+    zip("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
+        "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(), "αβγδεζηθικλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ", strict=True)
+)  # fmt: skip
 _LIFTED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵀ"
 _FLAT = str.maketrans(_LIFTED + _LOWERED, "0123456789-+T0123456789")
-_LETTER = r"[A-Za-zα-ωŷẑŵ]\u0302?"
+_LETTER = r"[A-Za-zα-ωŷẑŵ][\u0302-\u0304]?"
 _TOKEN = re.compile(
     r"\^\((?P<up>[^()]*(?:\([^()]*\)[^()]*)*)\)"  # ^(-x)
     r"|\^(?P<exponent>-?[A-Za-z0-9]+)"
@@ -118,22 +126,25 @@ def _runs(text: str, level: int) -> list[Run]:
             found += [Run(match["letter"], "italic", level), Run(index, _face(index), level or -1)]
         elif kind == "word":
             function = text[match.end() : match.end() + 1] == "(" and len(part) > 1
-            found.append(Run(_hat(part), "sans" if function else _face(part), level))
+            found += [Run(part, "sans", level)] if function else _named(part, level)
         else:
             found.append(Run(_signs(part), "math" if kind == "sign" else "sans", level))
     return found
 
 
-def _hat(word: str) -> str:
-    """Return ``yhat`` and ``y_hat`` as ŷ."""
-    bare = re.fullmatch(r"([a-zA-Z])_?hat", word)
-    return unicodedata.normalize("NFC", bare[1] + "\u0302") if bare else word
+def _named(word: str, level: int) -> list[Run]:
+    """Return a word: ``yhat`` is ŷ, ``delta`` δ, ``beta_1`` β₁; letters of variables are slanted."""
+    if marked := _MARKED.fullmatch(word):
+        return [Run(unicodedata.normalize("NFC", marked[1] + _MARKS[marked[2]]), "italic", level)]
+    if (greek := _GREEK_WORD.fullmatch(word)) and greek[1] in _GREEK:
+        letter = Run(_GREEK[greek[1]], "italic" if greek[1].islower() else "math", level)
+        return [letter, Run(greek[2], "sans", level or -1)] if greek[2] else [letter]
+    return [Run(word, _face(word), level)]
 
 
 def _face(word: str) -> str:
     """Return "italic" for a variable or a product of variables: up to three letters that name no function."""
-    bare = unicodedata.normalize("NFC", _hat(word))
-    variable = len(bare) <= 3 and bare.isalpha() and word not in _WORDS and not _wide(bare)
+    variable = len(word) <= 3 and word.isalpha() and word not in _WORDS and not _wide(word)
     return "italic" if variable else "sans"
 
 

@@ -26,10 +26,11 @@ _SIGNS = {
     "√": r"\surd ", "∞": r"\infty ", "≈": r"\approx ", "≠": r"\neq ", "≤": r"\leq ", "≥": r"\geq ", "→": r"\to ",
     "∈": r"\in ", "‖": r"\Vert ", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
     "…": r"\ldots ", " ": r"\ ", "#": r"\#", "$": r"\$", "%": r"\%", "&": r"\&", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\sim ", "^": r"\hat{\ }", "\\": r"\backslash ", "ŷ": r"\hat{y}", "ẑ": r"\hat{z}", "ŵ": r"\hat{w}",
+    "~": r"\sim ", "^": r"\hat{\ }", "\\": r"\backslash ",
     "⊙": r"\odot ", "∘": r"\circ ", "′": "'",
 }  # fmt: skip
 _LIFTED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True)) | {"ᵀ": r"\mathsf{T}"}
+_MARKS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar"}
 _POINTS = 0.75  # TeX points for a pixel of the picture
 
 
@@ -124,32 +125,40 @@ def latex_line(line: Line) -> str:
 
     >>> from gyaku.explain.draw_text import formula
     >>> print(latex_line(formula("e^(-x1) + log(ŷ)")))
-    $e{}^{-}{}^{x}{}^{1}\\mathrm{+log(}\\hat{y})$
+    $e{}^{-}{}^{x}{}^{1}+\\mathrm{log}(\\hat{y})$
     """
     return "$" + "".join(_run(run) for run in line) + "$"
 
 
 def _run(run: Run) -> str:
-    text = _letters(run.text)
-    if run.face == "sans":
-        text = (
-            rf"\mathbf{{{text}}}" if run.bold else rf"\mathrm{{{text}}}" if any(c.isalpha() for c in run.text) else text
-        )
+    text = _words(run) if run.face == "sans" else _letters(run.text)
     return {0: text, 1: f"{{}}^{{{text}}}", -1: f"_{{{text}}}"}[run.level]
+
+
+def _words(run: Run) -> str:
+    """Return upright text: words in an upright alphabet, what stands between them as it is."""
+    face = r"\mathbf" if run.bold else r"\mathrm"
+    parts = re.split(r"([A-Za-z][A-Za-z0-9._]*)", run.text)
+    return "".join(f"{face}{{{_letters(part)}}}" if i % 2 else _letters(part) for i, part in enumerate(parts))
 
 
 def _letters(text: str) -> str:
     """Return letters and signs as LaTeX; around relations and sums it sets the spaces itself."""
-    out = ""
-    for c in re.sub(r" ?([=+−<>≤≥≠·×→]) ?", r"\1", text):
-        if c in _LIFTED:
-            out += f"{{}}^{{{_LIFTED[c]}}}"
-        elif c in _GREEK:
-            out += f"\\{_GREEK[c]} "
-        elif c in _SIGNS:
-            out += _SIGNS[c]
-        elif unicodedata.combining(c):
-            continue
-        else:
-            out += c if c.isascii() else rf"\text{{{c}}}"
-    return out
+    spaced = re.sub(r" ?([=+−<>≤≥≠·×→]) ?", r"\1", text)
+    return "".join(_letter(*_split(piece)) for piece in re.findall(r".[\u0302-\u0304]?", spaced))
+
+
+def _split(piece: str) -> tuple[str, str]:
+    """Return a letter and the mark on it ("" for none)."""
+    apart = unicodedata.normalize("NFD", piece)
+    return (apart[0], apart[1]) if len(apart) == 2 and apart[1] in _MARKS else (piece[0], "")
+
+
+def _letter(c: str, mark: str) -> str:
+    if mark:
+        return rf"\{_MARKS[mark]}{{{_letter(c, '')}}}"
+    if c in _LIFTED:
+        return f"{{}}^{{{_LIFTED[c]}}}"
+    if c in _GREEK:
+        return rf"\{_GREEK[c]} "
+    return _SIGNS.get(c) or (c if c.isascii() else rf"\text{{{c}}}")
