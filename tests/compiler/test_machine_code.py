@@ -1,19 +1,271 @@
-"""A dozen of the drawn models through machine code; ``make parity`` takes all of them."""
+"""Machine code against NumPy: every primitive, odd shapes, views, products, threads, many steps."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
-from compiler.compare import rule_faults, step_faults
+pytest.importorskip("llvmlite")
 
-pytest.importorskip("llvmlite", reason="machine code needs llvmlite: pip install 'gyaku[compile]'")
+from compiler.small import compare, program
+from gyaku.backend.random import Generator
+from gyaku.base.errors import PositionError
+from gyaku.compiler.cpu import Executable, sensible_threads
+from gyaku.compiler.primitives import PRIMITIVES
+
+RNG = np.random.default_rng(5)
+DTYPES = ("float32", "float64")
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 88.0, -87.0, 1e-30, 3e-42, 709.0, -745.0, 1e300]
+FLOAT_OPS = (
+    "negative absolute exp expm1 log log1p log2 log10 sqrt sign sin cos tanh sinh cosh arctan floor ceil trunc rint "
+    "isnan isfinite isinf erf"
+).split()
+PAIR_OPS = "add subtract multiply divide maximum minimum equal not_equal less less_equal greater greater_equal".split()
 
 
-@pytest.mark.parametrize("seed", range(3, 200, 17))
-def test_machine_code_agrees_with_eager(seed: int) -> None:
-    assert step_faults(seed, "cpu") == []
+def numbers(*shape: int, dtype: Any = "float32") -> Any:
+    return RNG.normal(size=shape).astype(dtype)
 
 
-@pytest.mark.parametrize("seed", range(5, 200, 50))
-def test_update_rules_in_machine_code(seed: int) -> None:
-    assert rule_faults(seed, "cpu") == []
+# --- elementwise ---
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_functions_of_one_number_are_numpys_also_at_the_edges(dtype: str) -> None:
+    with np.errstate(all="ignore"):
+        special = np.array(SPECIAL).astype(dtype)
+    for scale in (1e-6, 0.3, 20):
+        x = np.concatenate([special, scale * numbers(53, dtype=dtype)]).astype(dtype)
+
+        def write(b: Any, v: Any) -> list[Any]:
+            return [b(op, v) for op in FLOAT_OPS]
+
+        compare(write, [x], ulps=4)
+
+
+@pytest.mark.parametrize("op", ["exp", "expm1", "log", "log1p", "tanh", "erf"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_number_is_right_to_a_few_units_in_the_last_place(op: str, dtype: str) -> None:
+    x = np.concatenate([s * RNG.normal(size=3000) for s in (1e-20, 1e-6, 1e-2, 1, 30)])
+    x = (np.abs(x) if op.startswith("log") else x).astype(dtype)
+    p = program(lambda b, v: b(op, v), [x])
+    (y,) = Executable(p).run([x])
+    exact = PRIMITIVES[op].evaluate({}, x.astype(np.float64 if op == "erf" else np.longdouble))
+    with np.errstate(all="ignore"):
+        error = np.abs(y - exact) / np.spacing(np.abs(exact).astype(dtype))
+    assert np.nanmax(error) <= 3
+
+
+@pytest.mark.parametrize(
+    "shapes", [((7,), (7,)), ((5, 1), (1, 9)), ((4, 3, 17), (17,)), ((2, 1, 3), (5, 1)), ((), (6,))]
+)
+def test_pairs_broadcast_as_in_numpy(shapes: Any) -> None:
+    a, c = (numbers(*s) for s in shapes)
+    compare(lambda b, v, w: [b(op, v, w) for op in PAIR_OPS], [a, c])
+    compare(lambda b, v, w: b("where", b("less", v, w), v, b("multiply", w, 2.5)), [a, c])
+
+
+def test_nan_goes_through_maximum_and_comparisons_of_nan_are_false() -> None:
+    x, y = np.array([np.nan, 1, np.nan, 2], "f4"), np.array([1, np.nan, np.nan, 1], "f4")
+    compare(lambda b, v, w: [b(op, v, w) for op in PAIR_OPS], [x, y])
+
+
+def test_dtypes_promote_as_in_numpy_and_weak_numbers_never_widen() -> None:
+    x, i, flags = numbers(9), RNG.integers(-5, 5, 9), RNG.random(9) < 0.5
+
+    def write(b: Any, v: Any, n: Any, m: Any, lr: Any) -> list[Any]:
+        return [
+            b("multiply", lr, v), b("add", v, n), b("add", n, 1), b("subtract", v, m),
+            b("cast", v, dtype=np.dtype("i8")), b("cast", n, dtype=np.dtype(bool)),
+            b("logical_and", m, b("greater", v, 0)), b("power", lr, 3.0),
+        ]  # fmt: skip
+
+    compare(write, [x, i, flags, 0.25])
+
+
+# --- reductions ---
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (17, 6), (16, 16), (5, 70), (33, 9)])
+def test_reductions_by_rows_by_columns_and_of_everything(shape: Any) -> None:
+    x = numbers(*shape)
+
+    def write(b: Any, v: Any) -> list[Any]:
+        names = ("sum", "amax", "amin", "prod", "argmax", "argmin")
+        kept = [b(op, v, axis=axis, keepdims=True) for op in ("sum", "amax") for axis in (0, 1)]
+        return [b(op, v, axis=axis) for op in names for axis in (0, 1, None)] + kept
+
+    for threads in (1, 2):
+        compare(write, [x], threads, ulps=64)
+
+
+def test_reductions_over_several_axes_of_four() -> None:
+    x = numbers(3, 4, 5, 6)
+    axes = [(0, 2, 3), (1,), (0, 1), (2, 3), (0, 3), (1, 2)]
+    compare(lambda b, v: [b("sum", b("multiply", v, v), axis=a) for a in axes], [x], ulps=64)
+
+
+# --- views and places ---
+
+
+def test_views_are_read_where_they_lie() -> None:
+    x = numbers(6, 8)
+
+    def write(b: Any, v: Any) -> list[Any]:
+        t = b("transpose", v, axes=(1, 0))
+        part = b("slice", v, key=(slice(1, 6, 2), slice(None, None, -3)))
+        back = b("flip", v, axis=(0,))
+        wide = b("broadcast_to", b("slice", v, key=(slice(None), slice(2, 3))), shape=(6, 8))
+        again = b("reshape", t, shape=(2, 24))
+        return [b("add", t, 1), b("exp", part), b("add", back, wide), b("multiply", again, again), t, again]
+
+    for threads in (1, 2):
+        compare(write, [x], threads)
+
+
+def test_joining_looking_up_and_adding_at_places() -> None:
+    x, y, rows = numbers(5, 3), numbers(5, 4), np.array([4, 0, 0, -1, 2])
+    pick = RNG.integers(0, 3, (5, 2))
+
+    def write(b: Any, v: Any, w: Any, i: Any, j: Any) -> list[Any]:
+        joined = b("concatenate", v, w, axis=1)
+        column = b("arange", start=0, stop=5, step=1, dtype=np.dtype("i8"))
+        inside = b("where", b("less", i, 3), b("maximum", i, 0), 0)  # an index made in the loop that uses it
+        return [
+            b("add", joined, 1), b("concatenate", v, v, axis=0), b("gather", v, i, pattern=("array",)),
+            b("gather", v, column, inside, pattern=("array", "array")), b("take_along_axis", v, j, axis=1),
+            b("index_add", w, i, shape=(7, 4), pattern=("array",)),
+            b("scatter_add", j, b("take_along_axis", v, j, axis=1), shape=(5, 3), axis=1),
+            b("index_add", v, shape=(9, 3), pattern=(slice(2, 7),)),
+        ]  # fmt: skip
+
+    compare(write, [x, y, rows, pick])
+
+
+def test_what_machine_code_cannot_say_numpy_does() -> None:
+    x = numbers(4, 6)
+
+    def write(b: Any, v: Any) -> list[Any]:
+        ordered = b("sort", b("exp", v), options=(("axis", 1),))
+        return [
+            b("multiply", ordered, 2),
+            b("cumsum", v, options=(("axis", 0),)),
+            b("einsum", v, v, subscripts="ij,kj->ik"),
+        ]
+
+    for threads in (1, 2):
+        compare(write, [x], threads, ulps=64)
+
+
+# --- products ---
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_of_all_sizes_and_orders(dtype: str) -> None:
+    for m, n, k in [(1, 1, 1), (1, 40, 7), (40, 1, 7), (13, 17, 5), (33, 50, 64), (29, 100, 3), (7, 16, 16)]:
+        a, c = numbers(m, k, dtype=dtype), numbers(k, n, dtype=dtype)
+        turned = [np.ascontiguousarray(a.T), np.ascontiguousarray(c.T)]
+
+        def write(b: Any, v: Any, w: Any, vt: Any, wt: Any) -> list[Any]:
+            vs, ws = (v, b("transpose", vt, axes=(1, 0))), (w, b("transpose", wt, axes=(1, 0)))
+            return [b("matmul", p, q) for p in vs for q in ws]
+
+        for threads in (1, 2):
+            compare(write, [a, c, *turned], threads, ulps=8 * k)
+
+
+def test_products_with_vectors_and_stacks() -> None:
+    a, v, s, w = numbers(4, 5), numbers(5), numbers(2, 3, 5), numbers(5, 6)
+    compare(lambda b, x, y, z, q: [b("matmul", x, y), b("matmul", z, q), b("matmul", y, q)], [a, v, s, w], ulps=64)
+
+
+def test_a_product_keeps_nan_and_infinity() -> None:
+    a, c = numbers(20, 30), numbers(30, 40)
+    a[3, 4], c[7, 8], a[5, 5] = np.nan, np.inf, 0
+    compare(lambda b, x, y: b("matmul", x, y), [a, c], ulps=256)
+
+
+# --- random masks ---
+
+
+@pytest.mark.parametrize("shape", [(7,), (5, 16), (33, 10), (3, 4, 5)])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_masks_have_the_generators_bits(shape: Any, threads: int) -> None:
+    rng = np.array([2**63 + 11, 2**64 - 3, 5], np.uint64)
+    p = program(lambda b, r: b("mask", r, threshold=45000, offset=3, shape=shape), [rng])
+    (y,) = Executable(p, threads).run([rng])
+    wanted = Generator(2**63 + 11, stream=2**64 - 3, counter=8).mask(45000 / 65536, shape)
+    assert np.array_equal(y, wanted)
+
+
+# --- state, steps, threads ---
+
+
+def descent(b: Any, x: Any, w: Any, lr: Any) -> list[Any]:
+    """One step of w <- w - lr (w x^T) x with the sum of w as a result."""
+    error = b("matmul", b("matmul", w, b("transpose", x, axes=(1, 0))), x)
+    return [b("subtract", w, b("multiply", lr, error)), b("sum", w, axis=None)]
+
+
+def test_state_is_written_in_place_and_results_see_the_old_value() -> None:
+    x, w = numbers(6, 5), numbers(4, 5)
+    p = program(descent, [x, w, 0.01], [1, None])
+    before = w.copy()
+    (total,) = Executable(p).run([x, w, 0.01])
+    assert np.allclose(total, before.sum(), rtol=1e-5)
+    assert np.allclose(w, before - 0.01 * (before @ x.T @ x), rtol=1e-4, atol=1e-6)
+
+
+def test_many_steps_in_one_call_are_the_same_bits_as_one_by_one() -> None:
+    source, rows = numbers(50, 5), RNG.integers(0, 50, (9, 6))
+    rates = RNG.random(9)
+    p = program(descent, [source[:6], numbers(4, 5), 0.01], [1, None])
+    one, many = numbers(4, 5), None
+    many = one.copy()
+    runner = Executable(p)
+    singles = [runner.run([source[r], one, float(lr)])[0] for r, lr in zip(rows, rates, strict=True)]
+    (totals,) = Executable(p).run_steps([None, many, None], {2: rates}, {0: (source, rows)}, 9)
+    assert np.array_equal(one, many) and np.array_equal(totals, singles)
+
+
+def test_two_and_three_threads_give_each_time_the_same_bits() -> None:
+    x, w = numbers(64, 40), numbers(30, 40)
+    p = program(descent, [x, w, 0.01], [1, None])
+    for threads in (2, 3):
+        first, second = w.copy(), w.copy()
+        for target in (first, second):
+            Executable(p, threads).run_steps([x, target, 0.001], {}, {}, 20)
+        assert np.array_equal(first, second)
+
+
+def test_small_programs_get_one_thread() -> None:
+    assert sensible_threads(program(descent, [numbers(6, 5), numbers(4, 5), 0.01], [1, None])) == 1
+
+
+def test_swapping_two_states_keeps_both() -> None:
+    a, c = numbers(3), numbers(3)
+    old = a.copy(), c.copy()
+    Executable(program(lambda b, v, w: [w, v], [a, c], [0, 1])).run([a, c])
+    assert np.array_equal(a, old[1]) and np.array_equal(c, old[0])
+
+
+def test_an_error_inside_numpy_is_raised_after_the_run() -> None:
+    x = numbers(3, 4)
+    p = program(lambda b, v: b("sort", v, options=(("axis", 0),)), [x])
+    runner = Executable(p)
+    bound = runner._bound(())
+    bound.callbacks[0].params = {"options": (("axis", 9),)}
+    with pytest.raises(Exception, match="axis 9"):
+        runner.run([x])
+
+
+def test_labels_out_of_range_never_touch_other_memory() -> None:
+    x, t = numbers(4, 3), np.array([0, 99, -99, 2])
+    column = np.arange(4)
+    p = program(lambda b, v, c, i: b("gather", v, c, i, pattern=("array", "array")), [x, column, t])
+    (y,) = Executable(p).run([x, column, t])
+    assert y.tolist() == [x[0, 0], x[1, 2], x[2, 0], x[3, 2]]
+    with pytest.raises(PositionError):
+        PRIMITIVES["require_range"].evaluate({"low": 0, "high": 3}, t)

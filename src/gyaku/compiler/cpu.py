@@ -14,7 +14,7 @@ from gyaku.compiler.emit import module_of
 from gyaku.compiler.fuse import VIEWS, Fusion, Unsupported
 from gyaku.compiler.pool import run_together
 from gyaku.compiler.primitives import evaluate
-from gyaku.compiler.program import Program
+from gyaku.compiler.program import Program, Var
 from gyaku.compiler.views import Storage, View, whole
 
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
@@ -33,8 +33,8 @@ class Code:
 class Executable:
     """A program ready to run, with its own work memory.
 
-    ``run(arrays)`` runs one step; ``run_steps`` many. Arrays are C-contiguous NumPy arrays of the program's inputs (Python
-    numbers for weak scalars). State is written into the arrays given.
+    ``run(arrays)`` runs one step; ``run_steps`` many. Arrays are C-contiguous NumPy arrays of the program's inputs
+    (Python numbers for weak scalars). State is written into the arrays given.
     """
 
     def __init__(self, program: Program, threads: int | None = None, timed: bool = False) -> None:
@@ -62,7 +62,9 @@ class Executable:
         gathered: dict[int, tuple[Any, Any]] | None = None,
         steps: int = 1,
     ) -> list[Any]:
-        """Run ``steps`` steps; ``varying[i]`` has one value of input i a step, ``gathered[i]`` = (array, rows (steps, n)).
+        """Run ``steps`` steps.
+
+        ``varying[i]`` has one value of input i a step, ``gathered[i]`` = (array, rows (steps, n)) looks its rows up.
 
         Returns the results stacked along a first axis of steps.
         """
@@ -127,7 +129,12 @@ class _Bound:
         self.address, self.gate = self.table.ctypes.data, self.sync.ctypes.data
 
     def run(
-        self, arrays: Sequence[Any], varying: dict[int, Any], gathered: dict[int, tuple[Any, Any]], results: list[Any], steps: int
+        self,
+        arrays: Sequence[Any],
+        varying: dict[int, Any],
+        gathered: dict[int, tuple[Any, Any]],
+        results: list[Any],
+        steps: int,
     ) -> None:
         """Fill the table and run."""
         table, held = self.table, self.held
@@ -172,14 +179,16 @@ class Callback:
         self.params = dict(self.equation.params)
         self.error: BaseException | None = None
         self.function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._run)
-        self.address = ctypes.cast(self.function, ctypes.c_void_p).value
+        self.address = int(ctypes.cast(self.function, ctypes.c_void_p).value or 0)
 
     def _run(self, places: int) -> None:
         try:
             given = iter((ctypes.c_void_p * (len(self.views) + len(self.stores))).from_address(places))
             values = {v: _seen(next(given), view) for v, view in zip(self.equation.vars, self.views, strict=True)}
             with np.errstate(all="ignore"):
-                y = evaluate(self.equation.op, self.params, [values.get(v, v) for v in self.equation.inputs])
+                y = evaluate(
+                    self.equation.op, self.params, [values[v] if type(v) is Var else v for v in self.equation.inputs]
+                )
             ys = y if isinstance(y, tuple) else (y,)
             for v, k in self.stores:
                 _seen(next(given), whole(Storage("work", 0, v.dtype, v.size), v.shape))[...] = ys[k]
@@ -196,7 +205,8 @@ class Callback:
 def _seen(address: int, view: View) -> Any:
     """Return a NumPy array of a view's elements at an address."""
     storage = view.storage.root
-    line = np.frombuffer((ctypes.c_char * max(storage.nbytes, 1)).from_address(address), np.uint8)
+    memory: Any = (ctypes.c_char * max(storage.nbytes, 1)).from_address(address)
+    line = np.frombuffer(memory, np.uint8)
     flat = line[: storage.nbytes].view(storage.dtype)
     steps = tuple([s * storage.dtype.itemsize for s in view.strides])
     return np.lib.stride_tricks.as_strided(flat[view.offset :], view.shape, steps)

@@ -9,7 +9,7 @@ import numpy as np
 from gyaku.compiler import machine
 from gyaku.compiler.fuse import Kernel
 from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
-from gyaku.compiler.ir import Function, Value, literal, memory_type
+from gyaku.compiler.ir import Function
 from gyaku.compiler.loops import Writer
 from gyaku.compiler.philox import write_mask
 from gyaku.compiler.plan import BARRIER, Plan, Task
@@ -56,7 +56,9 @@ class Emitter:
     def __init__(self, plan: Plan, timed: bool = False) -> None:
         self.plan, self.timed = plan, timed
         self.functions: dict[str, Function] = {}
-        self.table: list[tuple[str, int]] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
+        self.table: list[
+            tuple[str, int]
+        ] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
         self.constants: list[Storage] = []
         self.callbacks: list[tuple[Kernel, list[View]]] = []  # equations that NumPy evaluates
 
@@ -68,7 +70,13 @@ class Emitter:
         needs: set[str] = set()
         for f in [*self.functions.values(), *drivers]:
             needs |= f.needs
-        parts = [*sorted(needs), self._barrier(), *map(str, self.functions.values()), *map(str, drivers), machine.attributes()]
+        parts = [
+            *sorted(needs),
+            self._barrier(),
+            *map(str, self.functions.values()),
+            *map(str, drivers),
+            machine.attributes(),
+        ]
         return "\n".join(parts)
 
     def _barrier(self) -> str:
@@ -137,9 +145,8 @@ class Emitter:
 
         def call(d: Function, pointers: Any, low: int, high: int) -> None:
             m = extra["m"] if kernel.rows <= 0 else high - low
-            p = Product(
-                m, extra["n"], extra["k"], a.strides[0], a.strides[1], b_row, group, extra["n"], dtype.name, extra["packed"], False
-            )
+            shape, lies = (m, extra["n"], extra["k"]), (a.strides[0], a.strides[1], b_row, group, extra["n"])
+            p = Product(*shape, *lies, dtype.name, extra["packed"])
             name, functions = write_product(p, lanes, machine.vector_registers())
             for f in functions:
                 self.functions.setdefault(f.name, f)
@@ -147,7 +154,7 @@ class Emitter:
             left = d.address(pointers(a.storage), a.offset + start * a.strides[0], dtype)
             right = d.address(pointers(b.storage), b.offset, dtype)
             out = d.address(pointers(target), start * extra["n"], dtype)
-            d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out}, ptr {out})")
+            d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out})")
 
         return call
 
@@ -157,7 +164,7 @@ class Emitter:
         k, n = source.shape
         name = f"pack_{n}_{k}_{source.strides[0]}_{source.strides[1]}_{target.dtype.name}"
         if name not in self.functions:
-            self.functions[name] = write_pack(name, n, k, *source.strides, target.dtype, lanes)
+            self.functions[name] = write_pack(name, n, k, (source.strides[0], source.strides[1]), target.dtype, lanes)
 
         def call(d: Function, pointers: Any, low: int, high: int) -> None:
             base = d.address(pointers(source.storage), source.offset, target.dtype)
@@ -289,6 +296,3 @@ def module_of(
     plan = Plan(program, threads, gathered, lambda dtype: lanes_of(dtype, machine.vector_bytes()))
     emitter = Emitter(plan, timed)
     return plan, emitter, emitter.text()
-
-
-__all__ = ["Emitter", "Value", "literal", "memory_type", "module_of"]

@@ -25,8 +25,8 @@ class Unsupported(Exception):
 class Kernel:
     """One piece of machine code: ``kind`` is map, reduce, product, pack, rows, mask, scatter or python.
 
-    ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how many
-    pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
+    ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how
+    many pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
     """
 
     def __init__(self, kind: str, shape: Shape, equations: Iterable[Equation] = (), axes: tuple[int, ...] = ()) -> None:
@@ -364,7 +364,10 @@ def reduced_axes(e: Equation) -> tuple[int, ...]:
 
 
 def split_of(kernel: Kernel) -> tuple[int, int]:
-    """Return (rows, elements a row of what it writes); rows -1 where every thread does it for itself, 0 where one does."""
+    """Return (rows, elements a row of what it writes).
+
+    Rows are -1 where every thread does it for itself, 0 where one does it for all.
+    """
     if kernel.kind == "map":
         if kernel.shape == ():
             return -1, 1

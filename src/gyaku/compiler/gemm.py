@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.compiler.ir import Function, Value, memory_type, register_type
+from gyaku.compiler.ir import Function, Value, register_type
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Product:
     c_row: int
     dtype: str
     packed: bool  # B's last group is padded with zeros
-    bias: bool  # start from a row vector instead of zeros
 
     @property
-    def flops(self) -> int:
-        """Multiplications and additions."""
-        return 2 * self.m * self.n * self.k
+    def key(self) -> str:
+        """What the code of a tile depends on, beside its size."""
+        parts = (self.k, self.a_row, self.a_col, self.b_row, self.group, self.c_row, self.dtype, int(self.packed))
+        return "_".join(map(str, parts))
 
 
 def most_rows(vectors: int, registers: int) -> int:
@@ -59,11 +59,11 @@ def tiling(m: int, vectors: int, k: int, registers: int) -> tuple[int, float]:
 
 
 def write_product(p: Product, lanes: int, registers: int) -> tuple[str, list[Function]]:
-    """Return the name and the functions of a product: ``name(A, B, C, bias)``."""
+    """Return the name and the functions of a product: ``name(A, B, C)``."""
     vectors = -(-p.n // lanes)
     width, _ = tiling(p.m, vectors, p.k, registers)
-    name = f"product_{p.m}_{p.n}_{p.k}_{p.a_row}_{p.a_col}_{p.b_row}_{p.group}_{p.c_row}_{p.dtype}_{int(p.packed)}{int(p.bias)}"
-    outer = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C, ptr noalias %bias")
+    name = f"product_{p.m}_{p.n}_{p.key}"
+    outer = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C")
     tiles: dict[str, Function] = {}
     start = 0
     while start < vectors:
@@ -82,7 +82,6 @@ def _write_panel(
     count = -(-p.m // most_rows(w, registers))
     low, more = divmod(p.m, count)
     b = outer.address("%B", start * p.group, p.dtype)
-    bias = outer.address("%bias", start * lanes, p.dtype) if p.bias else "%bias"
     row = 0
     for rows, times in ((low + 1, more), (low, count - more)):
         if not times or not rows:
@@ -91,27 +90,26 @@ def _write_panel(
         with outer.loop(row, row + rows * times, rows) as i:
             a = outer.address("%A", outer.mul(i, p.a_row), p.dtype)
             c = outer.address("%C", outer.add(outer.mul(i, p.c_row), start * lanes), p.dtype)
-            outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c}, ptr {bias})")
+            outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c})")
         row += rows * times
 
 
 def _tile(tiles: dict[str, Function], p: Product, rows: int, w: int, tail: int, lanes: int) -> str:
-    name = f"tile_{rows}x{w}_{tail}_{p.k}_{p.a_row}_{p.a_col}_{p.b_row}_{p.group}_{p.c_row}_{p.dtype}_{int(p.packed)}{int(p.bias)}"
+    name = f"tile_{rows}x{w}_{tail}_{p.key}"
     if name not in tiles:
         tiles[name] = _write_tile(name, p, rows, w, tail, lanes)
     return name
 
 
 def _write_tile(name: str, p: Product, rows: int, w: int, tail: int, lanes: int) -> Function:
-    f = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C, ptr noalias %bias", lanes)
+    f = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C", lanes)
     kind = f.type(p.dtype)
     sums = [[f.slot(kind) for _ in range(w)] for _ in range(rows)]
     last = f.first(tail) if tail else None
     masks = [last if v == w - 1 else None for v in range(w)]
     for v in range(w):
-        first = f.load("%bias", v * lanes, p.dtype, masks[v]).name if p.bias else "zeroinitializer"
         for r in range(rows):
-            f.do(f"store {kind} {first}, ptr {sums[r][v]}")
+            f.do(f"store {kind} zeroinitializer, ptr {sums[r][v]}")
     unroll = 4 if rows * w <= 16 else 2
     whole = p.k - p.k % unroll
     if whole:
@@ -131,9 +129,7 @@ def _write_tile(name: str, p: Product, rows: int, w: int, tail: int, lanes: int)
 def _write_step(f: Function, p: Product, sums: list[list[str]], masks: list[str | None], k: Any) -> None:
     """Write one k: vectors of B times elements of A, added to the tile."""
     kind, row = f.type(p.dtype), f.mul(k, p.b_row)
-    bs = [
-        f.load("%B", f.add(row, v * p.group), p.dtype, None if p.packed else mask) for v, mask in enumerate(masks)
-    ]
+    bs = [f.load("%B", f.add(row, v * p.group), p.dtype, None if p.packed else mask) for v, mask in enumerate(masks)]
     column = f.mul(k, p.a_col)
     for r, line in enumerate(sums):
         a = f.splat(f.load_one("%A", f.add(column, r * p.a_row), p.dtype), p.dtype)
@@ -148,11 +144,13 @@ def packed_size(n: int, k: int, lanes: int) -> int:
     return -(-n // lanes) * k * lanes
 
 
-def write_pack(name: str, n: int, k: int, row: int, column: int, dtype: Any, lanes: int) -> Function:
+def write_pack(name: str, n: int, k: int, strides: tuple[int, int], dtype: Any, lanes: int) -> Function:
     """Return ``name(B, out, lo, hi)``: groups lo..hi of columns laid out as [group][k][lane].
 
-    Element (k, j) of B lies at k row + j column; with row 1 (a transposed matrix) blocks are turned in registers.
+    Element (k, j) of B lies at k row + j column, ``strides`` being (row, column); with row 1 (a transposed matrix)
+    blocks are turned in registers.
     """
+    row, column = strides
     f = Function(name, "ptr noalias %B, ptr noalias %out, i64 %lo, i64 %hi", lanes)
     groups = -(-n // lanes)
     with f.loop("%lo", "%hi") as g:
@@ -200,13 +198,14 @@ def _collected(f: Function, base: str, start: Any, column: int, columns: int, dt
     return Value(out, dtype)
 
 
-def _write_turn(f: Function, source: str, target: str, i: Any, columns: int, column: int, depth: int, dtype: Any) -> None:
+def _write_turn(
+    f: Function, source: str, target: str, i: Any, columns: int, column: int, depth: int, dtype: Any
+) -> None:
     """Write the transposition of a block: ``columns`` rows of ``depth`` neighbours become ``depth`` vectors."""
     lanes, kind = f.lanes, f.type(dtype)
     mask = f.first(depth) if depth < lanes else None
-    x = [
-        f.load(source, f.add(i, j * column), dtype, mask).name if j < columns else "zeroinitializer" for j in range(lanes)
-    ]
+    zeros = "zeroinitializer"
+    x = [f.load(source, f.add(i, j * column), dtype, mask).name if j < columns else zeros for j in range(lanes)]
     step = 1
     while step < lanes:
         for a in range(lanes):
@@ -214,18 +213,18 @@ def _write_turn(f: Function, source: str, target: str, i: Any, columns: int, col
                 b = a + step
                 upper = [lanes + j - step if j & step else j for j in range(lanes)]
                 lower = [lanes + j if j & step else j + step for j in range(lanes)]
-                x[a], x[b] = (
-                    f.op(f"shufflevector {kind} {x[a]}, {kind} {x[b]}, <{lanes} x i32> <{', '.join(f'i32 {m}' for m in which)}>")
-                    for which in (upper, lower)
-                )
+                x[a], x[b] = (_mixed(f, kind, x[a], x[b], which) for which in (upper, lower))
         step *= 2
     for j in range(depth):
         f.store(Value(x[j], dtype), target, f.mul(f.add(i, j), lanes))
 
 
+def _mixed(f: Function, kind: str, a: str, b: str, which: list[int]) -> str:
+    """Return lanes picked out of two vectors."""
+    mask = ", ".join(f"i32 {m}" for m in which)
+    return f.op(f"shufflevector {kind} {a}, {kind} {b}, <{len(which)} x i32> <{mask}>")
+
+
 def lanes_of(dtype: Any, vector_bytes: int) -> int:
     """Return how many numbers of a type fill a vector."""
     return vector_bytes // np.dtype(dtype).itemsize
-
-
-__all__ = ["Product", "lanes_of", "memory_type", "packed_size", "tiling", "write_pack", "write_product"]

@@ -63,7 +63,9 @@ class Value:
 class Function:
     """One function of a module while it is written. ``lanes`` is the width of its vectors."""
 
-    def __init__(self, name: str, arguments: str, lanes: int = 1, result: str = "void", linkage: str = "internal") -> None:
+    def __init__(
+        self, name: str, arguments: str, lanes: int = 1, result: str = "void", linkage: str = "internal"
+    ) -> None:
         self.name, self.arguments, self.lanes, self.result, self.linkage = name, arguments, lanes, result, linkage
         self.lines: list[str] = []
         self.slots: list[str] = []
@@ -215,7 +217,9 @@ class Function:
     def _from_memory(self, x: str, dtype: Any) -> str:
         if np.dtype(dtype).kind != "b":
             return x
-        return self.op(f"icmp ne {memory_type(dtype, self.lanes)} {x}, zeroinitializer" if self.lanes > 1 else f"icmp ne i8 {x}, 0")
+        return self.op(
+            f"icmp ne {memory_type(dtype, self.lanes)} {x}, zeroinitializer" if self.lanes > 1 else f"icmp ne i8 {x}, 0"
+        )
 
     def steps(self) -> str:
         """Return the vector 0, 1, 2, ... as i64."""
@@ -322,7 +326,11 @@ class Function:
             name = f"llvm.vector.reduce.f{how}.{tail}"
             self.needs.add(f"declare {one} @{name}({one}, {kind})")
             return self.op(f"call reassoc {one} @{name}({one} {start}, {kind} {a.name})")
-        word = {"max": "maximum", "min": "minimum"}.get(how, how) if a.dtype.kind == "f" else {"max": "smax", "min": "smin"}.get(how, how)
+        word = (
+            {"max": "maximum", "min": "minimum"}.get(how, how)
+            if a.dtype.kind == "f"
+            else {"max": "smax", "min": "smin"}.get(how, how)
+        )
         name = f"llvm.vector.reduce.{'f' if a.dtype.kind == 'f' else ''}{word}.{tail}"
         self.needs.add(f"declare {one} @{name}({kind})")
         return self.op(f"call {one} @{name}({kind} {a.name})")

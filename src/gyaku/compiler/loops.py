@@ -14,6 +14,7 @@ from gyaku.compiler.ir import Function, Value, register_type
 from gyaku.compiler.program import Equation, Var
 from gyaku.compiler.views import Storage, View
 
+
 class Axis:
     """One loop: its extent, and the dimensions of the kernel's shape it stands for."""
 
@@ -43,8 +44,11 @@ class Writer:
     def _copy_views(self) -> list[View]:
         if "copy" not in self.kernel.extra:
             return []
-        source, target, _ = self.kernel.extra["copy"]
-        return [self.fusion.view(source), target]
+        return [self._source(), self.kernel.extra["copy"][1]]
+
+    def _source(self) -> View:
+        """Return what a copying kernel copies."""
+        return self.kernel.extra.get("source") or self.fusion.view(self.kernel.extra["copy"][0])
 
     def _lanes(self, vector_bytes: int) -> int:
         if self.kernel.shape == () or any(e.op.startswith("arg") for e in self.kernel.equations):
@@ -155,12 +159,12 @@ class Writer:
                 block(i, None)
             return
         if isinstance(low, int) and isinstance(high, int):
-            rest = (high - low) % lanes
-            if high - rest > low:
-                with f.loop(low, high - rest, lanes) as i:
+            short = (high - low) % lanes
+            if high - short > low:
+                with f.loop(low, high - short, lanes) as i:
                     block(i, None)
-            if rest:
-                block(high - rest, f.first(rest))
+            if short:
+                block(high - short, f.first(short))
             return
         count = f.op(f"sub i64 {high}, {low}")
         rest = f.op(f"and i64 {count}, {lanes - 1}")
@@ -204,8 +208,8 @@ class Writer:
     def body(self, at: dict[int, Any], mask: str | None, flat: Any = None) -> dict[Var, Value]:
         """Write the equations for one vector; stores what leaves the kernel."""
         if "copy" in self.kernel.extra:
-            source, target, _ = self.kernel.extra["copy"]
-            self._store(self.load(self.fusion.view(source), at, mask, flat), target, at, mask, flat)
+            target = self.kernel.extra["copy"][1]
+            self._store(self.load(self._source(), at, mask, flat), target, at, mask, flat)
         values = self.compute(self.kernel.equations, at, mask, flat)
         for v, view in self.writes.items():
             self._store(values[v], view, at, mask, flat)
@@ -271,7 +275,13 @@ class Writer:
         return self.f.op(f"add <{self.f.lanes} x i64> {base.name}, {self.f.steps()}")
 
     def _looked_up(
-        self, v: Var, shape: tuple[int, ...], extent: int, values: dict[Var, Value], at: dict[int, Any], mask: str | None
+        self,
+        v: Var,
+        shape: tuple[int, ...],
+        extent: int,
+        values: dict[Var, Value],
+        at: dict[int, Any],
+        mask: str | None,
     ) -> Value:
         """Return whole-number indices from ``v``, negative ones counted from the end, kept within the array."""
         f = self.f
@@ -279,7 +289,9 @@ class Writer:
             found = values[v]
         else:
             view, rest = self.fusion.view(v).broadcast(shape), self.kernel.shape[len(shape) :]
-            found = self.load(View(view.storage, (*shape, *rest), (*view.strides, *[0] * len(rest)), view.offset), at, mask)
+            found = self.load(
+                View(view.storage, (*shape, *rest), (*view.strides, *[0] * len(rest)), view.offset), at, mask
+            )
         i = f.cast(found, np.int64)
         zero, n = f.constant(0, np.int64), f.constant(extent, np.int64)
         i = f.select(f.compare("slt", i, zero), f.binary("add", i, n), i)
@@ -317,5 +329,7 @@ class Writer:
 
     def _fetch(self, view: View, total: Value, mask: str | None) -> Value:
         if self.f.lanes == 1:
-            return Value(self.f.load_one(self.pointer(view.storage), total.name, view.storage.dtype), view.storage.dtype)
+            return Value(
+                self.f.load_one(self.pointer(view.storage), total.name, view.storage.dtype), view.storage.dtype
+            )
         return self.f.gather(self.pointer(view.storage), total.name, view.storage.dtype, mask)

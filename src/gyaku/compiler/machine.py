@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from gyaku.base.errors import require
@@ -94,7 +95,11 @@ def library_of(text: str) -> Library:
         if key not in _loaded:
             code = cache.load(key)
             if code is None:
-                code = object_code(text)
+                watch.tell(True)
+                try:
+                    code = object_code(text)
+                finally:
+                    watch.tell(False)
                 cache.save(key, code)
                 state.compiled += 1
             _loaded[key] = Library(code)
@@ -105,7 +110,12 @@ class _State:
     compiled = 0  # modules that this process had to compile
 
 
+class _Watch(threading.local):
+    tell: Callable[[bool], None] = staticmethod(lambda busy: None)  # told when this thread compiles, and when it has
+
+
 state = _State()
+watch = _Watch()
 _loaded: dict[str, Library] = {}
 _lock = threading.Lock()
 

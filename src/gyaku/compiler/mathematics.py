@@ -1,4 +1,4 @@
-"""Functions of one number as vector code, without branches: exp, log, tanh, erf, ... to about one unit in the last place.
+"""Functions of one number as vector code, without branches: exp, log, tanh, erf, ..., right to a unit or two.
 
 Argument reductions and coefficients are the classic ones of fdlibm (Sun Microsystems, 1993) and Cephes (Moshier);
 infinities and NaN come out as from NumPy.

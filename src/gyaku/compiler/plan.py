@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.compiler.fuse import Fusion, Kernel, Unsupported, split_of
+from gyaku.compiler.fuse import Fusion, Kernel, Unsupported
 from gyaku.compiler.gemm import packed_size
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.views import Storage, View, whole
@@ -18,7 +18,10 @@ BARRIER = None  # an entry of the order
 
 @dataclass(eq=False)
 class Task:
-    """A kernel with what it reads and writes: ``reads`` (view, own rows only), ``before``: task -> by other threads too."""
+    """A kernel with what it reads (view, own rows only) and writes, and the tasks ``before`` it.
+
+    ``before[task]`` says whether other threads' part of that task counts too.
+    """
 
     kernel: Kernel
     reads: list[tuple[View, bool]] = field(default_factory=list)
@@ -187,6 +190,8 @@ class Plan:
             self.results.append(target)
             if into is not None and v is self.program.inputs[into]:
                 continue
+            if view.storage.root.kind == "input" and view.storage.root.index in self.program.into:
+                view = self._kept(v, view)  # an old value that another output overwrites
             if self._own_memory(v, view, target) and view.storage not in taken:
                 taken.add(view.storage)
                 late.append((k, v, view, target, into))
@@ -198,6 +203,18 @@ class Plan:
                 self.writers[target] = [*self.writers.get(target, []), *self.writers.pop(view.storage)]
             else:
                 self._copy_out(v, view, target)
+
+    def _kept(self, v: Var, view: View) -> View:
+        """Copy a value out of the way, and return where it is then."""
+        storage = Storage("work", len(self.fusion.storages), v.dtype, v.size)
+        self.fusion.storages.append(storage)
+        kernel = Kernel("map", v.shape)
+        kernel.extra.update(copy=(v, whole(storage, v.shape), storage), reads=[v], source=view)
+        task = Task(kernel, [(view, False)], [storage])
+        self.writers[storage] = [task]
+        self.tasks.append(task)
+        self.fusion.kernels.append(kernel)
+        return whole(storage, v.shape)
 
     def _own_memory(self, v: Var, view: View, target: Storage) -> bool:
         """Whether a value lies alone in work memory, in order, so that it may lie in ``target`` instead."""
@@ -225,16 +242,18 @@ class Plan:
         if self.program.inputs[target.index].shape != v.shape:
             return False
         readers = self._readers(target)
-        below = self._ancestors(writer)
         for task, view in readers:
             if task is writer:
                 if not (view.shape == v.shape and view.contiguous and view.offset == 0):
                     return False
             elif writer in self._ancestors(task):
                 return False
-        del below
         for task, _ in readers:
-            writer.after(task, not (self._aligned(task.kernel, whole(target, v.shape)) and task.kernel.rows == writer.kernel.rows) or task.kernel.rows <= 0)
+            writer.after(
+                task,
+                not (self._aligned(task.kernel, whole(target, v.shape)) and task.kernel.rows == writer.kernel.rows)
+                or task.kernel.rows <= 0,
+            )
         return True
 
     def _ancestors(self, task: Task) -> set[Task]:
@@ -249,8 +268,7 @@ class Plan:
 
     def _copy_out(self, v: Var, view: View, target: Storage) -> None:
         kernel = Kernel("map", v.shape)
-        kernel.extra["copy"] = (v, whole(target, v.shape), target)
-        kernel.extra["reads"] = [v]
+        kernel.extra.update(copy=(v, whole(target, v.shape), target), reads=[v], source=view)
         kernel.rows = 0
         task = Task(kernel, [(view, self._own(kernel, view, -1))], [target])
         for writer in self.writers.get(view.storage.root, ()):
@@ -266,7 +284,8 @@ class Plan:
     # -- order and memory ----------------------------------------------------------------------------------------------
     def _ordered(self) -> list[Task | None]:
         """Return the tasks in an order that keeps every dependence, with as few barriers as lists allow."""
-        waiting, order = list(self.tasks), []  # type: ignore[var-annotated]
+        waiting = list(self.tasks)
+        order: list[Task | None] = []
         epoch: dict[Task, int] = {}
         now = 0
         while waiting:
@@ -330,6 +349,3 @@ class Plan:
         if rows <= 0:
             return (0, 1) if rows < 0 or thread == 0 else (0, 0)
         return rows * thread // self.threads, rows * (thread + 1) // self.threads
-
-
-__all__ = ["BARRIER", "Plan", "Task", "split_of"]

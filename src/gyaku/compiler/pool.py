@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,7 +38,7 @@ def run_together(functions: Sequence[Any], *arguments: Any) -> None:
             _workers.append(_Worker())
         used = _workers[: len(functions) - 1]
         for worker, function in zip(used, functions[1:], strict=True):
-            worker.work = lambda function=function: function(*arguments)
+            worker.work = functools.partial(function, *arguments)
             worker.go.release()
         functions[0](*arguments)
         for worker in used:

@@ -20,7 +20,7 @@ _SECONDS = 0.05  # how long is measured
 
 @dataclass(frozen=True)
 class Row:
-    """One kernel: the equations it computes, the bytes it reads and writes, its FLOPs, and the slowest thread's time."""
+    """One kernel: its equations, the bytes it reads and writes, its FLOPs, and the time of the slowest thread."""
 
     kind: str
     shape: tuple[int, ...]

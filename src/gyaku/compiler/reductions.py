@@ -80,7 +80,11 @@ class _Sums:
             (v,) = e.vars
             x = values.get(v)
             if x is None:
-                x = f.constant(w.fusion.literals[v], v.dtype) if v in w.fusion.literals else w.load(w.reads[v], at, mask)
+                x = (
+                    f.constant(w.fusion.literals[v], v.dtype)
+                    if v in w.fusion.literals
+                    else w.load(w.reads[v], at, mask)
+                )
                 values[v] = x
             kind = e.output.dtype
             x = f.cast(x, kind)

@@ -14,7 +14,14 @@ from gyaku.compiler.program import Equation, Var
 
 Rule = Callable[..., Value]
 RULES: dict[str, Rule] = {}  # of operands already brought to one dtype
-_COMPARISONS = {"equal": "eq", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge"}
+_COMPARISONS = {
+    "equal": "eq",
+    "not_equal": "ne",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+}
 _LIBRARY = {
     "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
     "arcsin": "asin", "arccos": "acos", "arctan": "atan",
@@ -182,9 +189,17 @@ for _name, _word in _ROUND.items():
 
 def cost(e: Equation) -> int:
     """Return the operations an element costs, as FLOPs are counted."""
-    return {"exp": 14, "expm1": 20, "log": 20, "log1p": 24, "tanh": 24, "erf": 60, "power": 50, "divide": 4, "sqrt": 4}.get(
-        e.op, 0 if e.op in _MOVES else 1
-    )
+    return {
+        "exp": 14,
+        "expm1": 20,
+        "log": 20,
+        "log1p": 24,
+        "tanh": 24,
+        "erf": 60,
+        "power": 50,
+        "divide": 4,
+        "sqrt": 4,
+    }.get(e.op, 0 if e.op in _MOVES else 1)
 
 
 def is_var(v: Any) -> bool:

@@ -11,8 +11,9 @@ from gyaku.compiler.program import Shape
 
 
 class Storage:
-    """Memory of one value, in C order. ``kind``: "input", "constant", "work" (shared), "private" (one a thread), "result".
+    """Memory of one value, in C order.
 
+    ``kind`` is "input", "constant", "work" (shared), "private" (one a thread) or "result".
     ``split`` = (rows, elements a row) says how the threads share it when they write it: thread t of n writes rows
     rows*t/n to rows*(t+1)/n.
     """
@@ -20,7 +21,14 @@ class Storage:
     __slots__ = ("kind", "index", "dtype", "size", "split", "array", "name", "same")
 
     def __init__(self, kind: str, index: int, dtype: Any, size: int, array: Any = None, name: str = "") -> None:
-        self.kind, self.index, self.dtype, self.size, self.array, self.name = kind, index, np.dtype(dtype), size, array, name
+        self.kind, self.index, self.dtype, self.size, self.array, self.name = (
+            kind,
+            index,
+            np.dtype(dtype),
+            size,
+            array,
+            name,
+        )
         self.split: tuple[int, int] | None = None
         self.same: Storage | None = None  # the memory that it shares: a parameter's new value takes its old place
 
@@ -65,7 +73,9 @@ class View:
 
     def transpose(self, axes: tuple[int, ...]) -> View:
         """Return the dimensions in another order."""
-        return View(self.storage, tuple([self.shape[a] for a in axes]), tuple([self.strides[a] for a in axes]), self.offset)
+        return View(
+            self.storage, tuple([self.shape[a] for a in axes]), tuple([self.strides[a] for a in axes]), self.offset
+        )
 
     def reshape(self, shape: Shape) -> View | None:
         """Return the elements in another shape, or None where that takes a copy."""
