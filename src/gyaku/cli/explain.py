@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import types
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,9 +92,10 @@ def _of_formula(text: str, given: tuple[str, ...], order: int) -> tuple[Any, Any
     values: dict[str, Any] = {}
     for each in given:
         name, sign, value = each.partition("=")
-        if not sign or not name.strip().isidentifier() or name.strip() in values:
+        name = unicodedata.normalize("NFKC", name.strip())  # as Python reads names
+        if not sign or not name.isidentifier() or name in values:
             raise ArgumentError("explain", "values as NAME=VALUE, each name once", repr(each))
-        values[name.strip()] = value_of(name.strip(), value).requires_grad_()
+        values[name] = value_of(name, value).requires_grad_()
     result, inner = compute(formula, values)
     _refuse_constant(result, formula)
     if result.numel() != 1:

@@ -40,7 +40,7 @@ def meanings_of(reading: Reading, items: Sequence[Item], say: Phrases) -> list[s
     for item in reading.view.items:
         if item.key in keys and item.kind == "op" and not item.name and item.key != reading.view.output:
             found = reading.meaning(reading.full[item.key])
-            texts.append(f"{reading.name(item.key)} = {item.formula if found is None else text(found)}")
+            texts.append(f"{reading.name(item.key)} = {item.formula if found is None else text(found, reading.arrays)}")
         elif (
             item.key in keys and item.kind == "constant" and reading.name(item.key) in reading.values and item.size == 1
         ):
@@ -91,8 +91,7 @@ def _true(reading: Reading, item: Item, formula: Expr | None) -> list[Right]:
         return []
     formula = _without_ones(reading, formula, item.delta)
     values = {**reading.values, **_deltas(reading)}
-    arrays = frozenset(name for name, v in values.items() if np.size(v) > 1)
-    return [Right(text(formula, arrays), latex(formula, arrays), "=", formula, values)]
+    return [Right(text(formula, reading.arrays), latex(formula, reading.arrays), "=", formula, values)]
 
 
 def _deltas(reading: Reading) -> dict[str, Any]:

@@ -213,6 +213,12 @@ class Reading:
         return {s: m for s, m in self._written(unnamed).items() if cost(m) < _LONG}
 
     @functools.cached_property
+    def arrays(self) -> frozenset[str]:
+        """The names of the symbols that are arrays, ∂E/∂x among them."""
+        named = {self.delta(i.key).name for i in self.view.items if i.size > 1 and not i.inline}
+        return frozenset(named | {name for name, value in self.values.items() if np.size(value) > 1})
+
+    @functools.cached_property
     def meanings(self) -> dict[Expr, Expr]:
         """{symbol: formula in its inputs} of all values of one element that can be written."""
         return self._written([item for item in self.full.items if item.size == 1])

@@ -59,7 +59,7 @@ def _head(reading: Reading, item: Item) -> str:
         return name
     meaning = reading.meaning(item)
     short = meaning is not None and cost(meaning) <= _LONG
-    return f"{name} = {text(meaning) if short else item.formula}"  # type: ignore[arg-type]
+    return f"{name} = {text(meaning, reading.arrays) if short else item.formula}"  # type: ignore[arg-type]
 
 
 def _numbers(reading: Reading, item: Item) -> tuple[str, str]:

@@ -132,6 +132,7 @@ class Text:
 
     def quotient(self, above: str, below: str, one: bool) -> str:
         """Return a quotient; what stands below is in brackets unless it is ``one`` factor."""
+        above = self.brackets(above) if "∂" in above and not above.startswith("(") else above  # (∂E/∂x)/2
         return f"{above}/{below if one else f'({below})'}"
 
     def root(self, base: Expr) -> str:

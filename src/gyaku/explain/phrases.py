@@ -39,8 +39,12 @@ TABLE: dict[str, tuple[str, str]] = {
     "layer": ("layer {l}: {name}, a({l}) = {formula}", "層 {l}: {name}, a({l}) = {formula}"),
     "output_delta": ("the output layer: its δ comes from the loss", "出力層: δ は損失から決まる"),
     "recurrence": (
-        "δ_j({l}) = f'(a_j({l})) Σ_k δ_k({m}) w_kj({m}),  f'(a) = {slope}",
-        "δ_j({l}) = f'(a_j({l})) Σ_k δ_k({m}) w_kj({m}),  f'(a) = {slope}",
+        "δ_j({l}) = f'(a_j({l})) Σ_k δ_k({m}) w_kj({l}),  f'(a) = {slope}",
+        "δ_j({l}) = f'(a_j({l})) Σ_k δ_k({m}) w_kj({l}),  f'(a) = {slope}",
+    ),
+    "weights": (
+        "w_kj({l}) = {name} leads from unit j of layer {l} to unit k of layer {m}",
+        "w_kj({l}) = {name} は層 {l} のユニット j から層 {m} のユニット k への重み",
     ),
     "more_units": ("... and {n} more units", "... ほか {n} ユニット"),
     "outer_product": (

@@ -1,11 +1,12 @@
-"""The recurrence of the deltas, δ_j(l) = f'(a_j(l)) Σ_k δ_k(l+1) w_kj(l+1), with the numbers of every layer.
+"""The recurrence of the deltas, δ_j(l) = f'(a_j(l)) Σ_k δ_k(l+1) w_kj(l), with the numbers of every layer.
 
-Here w_kj(l) is the weight of layer l from its input j to its unit k, (out, in); the lecture's Affine, and ``X @ W``,
-store the transpose.
+As in the lecture w_kj(l) leads from unit j of layer l to unit k of layer l + 1, (out, in); the lecture's Affine, and
+``X @ W``, store the transpose.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from gyaku.base.text import Phrases
 from gyaku.explain.derivation_nodes import arriving_of, whole_of
 from gyaku.explain.derivation_read import Reading
 from gyaku.explain.derivation_text import Block, Equation, Right, array_text, exact, filled, number
-from gyaku.explain.formula import ONE, Expr, Num, Sym, add, call, mul, substitute
+from gyaku.explain.formula import ONE, Expr, Num, Sum, Sym, add, call, mul, substitute
 from gyaku.explain.formula_read import Formulas, Symbolic, Unreadable, evaluate, read_backward
 from gyaku.explain.formula_text import text
 from gyaku.explain.latex import decimal_latex, latex
@@ -135,7 +136,8 @@ def _block(reading: Reading, layers: list[Layer], i: int, say: Phrases) -> Block
         body += [say("output_delta"), _vector(reading, layer, formula=True)]
     else:
         slope = "1" if layer.slope is None else text(layer.slope)
-        body.append(say("recurrence", l=layer.number, m=layer.number + 1, slope=slope))
+        place = {"l": layer.number, "m": layer.number + 1}
+        body += [say("recurrence", slope=slope, **place), say("weights", name=_weight(reading, layers[i + 1]), **place)]
         units = layer.a.shape[1]
         body += [_unit(reading, layer, layers[i + 1], j) for j in range(min(units, _UNITS))]
         if units > _UNITS:
@@ -164,6 +166,12 @@ def _written(reading: Reading, layer: Layer) -> str:
     known = {reading.symbol(linear.key): product, reading.symbol(layer.x.key): _input(reading, layer)}
     arrays = {name for name, v in reading.values.items() if np.size(v) > 1} | {f"h({layer.number - 1})"}
     return text(substitute(substitute(meaning, known), known), arrays)
+
+
+def _weight(reading: Reading, layer: Layer) -> str:
+    """Return the weight w_kj that leads into a layer by the name of its matrix, as stored."""
+    linear = next(reading.full[a.target] for a in reading.full.arrows if a.source == layer.weight.key)
+    return f"{reading.name(layer.weight.key)}[{'k, j' if linear.op.name == 'linear' else 'j, k'}]"
 
 
 def _delta(layer: Layer, unit: int) -> float:
@@ -202,7 +210,7 @@ def _unit(reading: Reading, layer: Layer, after: Layer, j: int) -> Equation:
     """Return δ_j(l) by the recurrence: in symbols, with numbers, worked out."""
     l, m = layer.number, after.number
     deltas = [_indexed("δ", r"\delta", f"{k + 1}", m) for k in range(after.a.shape[1])]
-    weights = [_indexed("w", "w", f"{k + 1}{j + 1}" if after.w.shape[0] < 10 else f"{k + 1},{j + 1}", m)
+    weights = [_indexed("w", "w", f"{k + 1}{j + 1}" if after.w.shape[0] < 10 else f"{k + 1},{j + 1}", l)
                for k in range(after.a.shape[1])]  # fmt: skip
     values = {d.name: _delta(after, k) for k, d in enumerate(deltas)}
     values |= {w.name: float(after.w[k, j]) for k, w in enumerate(weights)}
@@ -241,16 +249,17 @@ def _sums(
         code = rf"f'(a_{{{j + 1}}}({layer.number})) \sum_k \delta_k w_{{k{j + 1}}}"
         shown = " · ".join(f"({t})" if t.startswith("-") else t for t, _ in (f, s))
         return [Right(mark, code, "=", expr, values), Right(shown, decimal_latex(shown), "≈", expr, values)]
-    put = [filled(e, values, reading.tolerance) for e in (slope, total)]
+    put = (filled(slope, values, reading.tolerance), filled(total, values, reading.tolerance))
     sign = "=" if all(map(exact, put)) else "≈"
-    pairs = [_pair(text(slope), text(total), " · "), _pair(text(put[0]), text(put[1]), " · ")]
-    codes = [_pair(latex(slope), latex(total), r" \cdot "), _pair(latex(put[0]), latex(put[1]), r" \cdot ")]
+    pairs = [_pair(*e, text, " · ", "({})") for e in ((slope, total), put)]
+    codes = [_pair(*e, latex, r" \cdot ", r"\left({}\right)") for e in ((slope, total), put)]
     return [Right(pairs[0], codes[0], "=", expr, values), Right(pairs[1], codes[1], sign, expr, values)]
 
 
-def _pair(slope: str, total: str, dot: str) -> str:
-    first = f"({slope})" if " + " in slope or " - " in slope else slope
-    return f"{first}{dot}({total})"
+def _pair(slope: Expr, total: Expr, write: Callable[[Expr], str], dot: str, brackets: str) -> str:
+    """Return slope times sum, each in brackets where it has several terms."""
+    parts = [(e, write(e)) for e in (slope, total)]
+    return dot.join(brackets.format(t) if isinstance(e, Sum) or t.startswith("-") else t for e, t in parts)
 
 
 def _outer(reading: Reading, layer: Layer) -> Equation:
