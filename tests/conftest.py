@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +27,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("gyaku"), derandomize=False, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gyaku"))
+
+
+# Machine code that tests compile is kept apart from the user's, for the next run of the tests.
+os.environ["GYAKU_CACHE"] = str(Path(tempfile.gettempdir()) / f"gyaku-tests-{getpass.getuser()}")
 
 
 def global_state() -> dict[str, object]:
