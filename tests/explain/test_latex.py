@@ -106,7 +106,9 @@ def derivations() -> list[Any]:
 def test_a_derivation_is_well_formed(i: int, lang: str) -> None:
     found = derivations()[i].derivation(lang=lang)
     well_formed(found.latex())
-    assert found.latex() == found._repr_latex_() and found.latex().count(r"\begin{align*}") >= 1
+    assert found.latex().count(r"\begin{align*}") >= 1
+    note = found._repr_markdown_()
+    assert note.count(r"$$\begin{aligned}") == note.count(r"\end{aligned}$$") == found.latex().count(r"\begin{align*}")
     whole = found.latex(document=True)
     assert whole.rstrip().endswith(r"\end{document}") and r"\usepackage{amsmath}" in whole
 

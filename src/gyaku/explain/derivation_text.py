@@ -216,8 +216,8 @@ class Derivation:
     def __repr__(self) -> str:
         return str(self)
 
-    def _repr_latex_(self) -> str:
-        return self.latex()
+    def _repr_markdown_(self) -> str:
+        return "\n\n".join(part for block in self.blocks for part in _block_markdown(block))
 
     def latex(self, document: bool = False) -> str:
         """Return LaTeX: sentences and ``align*`` (needs amsmath), or a whole document."""
@@ -259,17 +259,35 @@ _WORD = re.compile(r"[\u3000-\u9fff\uff00-\uffef]|[^\s\u3000-\u9fff\uff00-\uffef
 
 def _block_latex(block: Block) -> str:
     out = [rf"\paragraph{{{latex_words(block.title)}}}"] if block.title else []
-    rows: list[str] = []
-    for part in (*block.body, ""):
-        if isinstance(part, Equation):
-            rows.append(part.latex_lines())
-            continue
-        if rows:
-            out.append("\\begin{align*}\n" + "\\\\\n".join(rows) + "\n\\end{align*}")
-            rows = []
-        if part.strip():
-            out.append(latex_words(part.strip()))
+    for part in _grouped(block):
+        out.append(latex_words(part) if isinstance(part, str) else f"\\begin{{align*}}\n{part[0]}\n\\end{{align*}}")
     return "\n".join(out)
+
+
+def _block_markdown(block: Block) -> list[str]:
+    """Return the paragraphs of a block for a notebook: sentences, and mathematics between dollar signs."""
+    out = [f"**{_markdown_words(block.title)}**"] if block.title else []
+    for part in _grouped(block):
+        written = isinstance(part, str)
+        out.append(_markdown_words(part) if written else f"$$\\begin{{aligned}}\n{part[0]}\n\\end{{aligned}}$$")  # type: ignore[arg-type]
+    return out
+
+
+def _markdown_words(text: str) -> str:
+    return re.sub(r"([\\`*_$<>\[\]])", r"\\\1", text)
+
+
+def _grouped(block: Block) -> list[str | tuple[str]]:
+    """Return the body of a block with equations that follow one another as one group of LaTeX rows."""
+    out: list[str | tuple[str]] = []
+    for part in block.body:
+        if isinstance(part, str):
+            out.append(part.strip())
+        elif out and isinstance(out[-1], tuple):
+            out[-1] = ("\\\\\n".join([out[-1][0], part.latex_lines()]),)
+        else:
+            out.append((part.latex_lines(),))
+    return out
 
 
 _WORDS = {

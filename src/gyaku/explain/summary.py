@@ -209,7 +209,7 @@ def summary_html(s: Summary) -> str:
     """Return a summary as one HTML table."""
     say = phrases(s.lang)
     keys = "layer_name kind input output parameters flops kept mean std delta_mean delta_std".split()
-    head = "".join(f"<th>{html.escape(say(key))}</th>" for key in keys)
+    head = "".join(f'<th style="padding:.15em .6em">{html.escape(say(key))}</th>' for key in keys)
     body = "".join(f"<tr>{_row_html(row, say('model'))}</tr>" for row in s.rows)
     foot = "<br>".join(html.escape(line) for line in _totals(s))
     return (
@@ -218,10 +218,13 @@ def summary_html(s: Summary) -> str:
     )
 
 
+_CELL = "padding:.15em .6em;border-top:1px solid #8884;text-align:"
+
+
 def _row_html(row: Row, model: str) -> str:
     name = row.path.rpartition(".")[2] or model
-    left = [name, row.kind, _shape(row.inputs), _shape(row.output)]
+    first = f'<td style="{_CELL}left;padding-left:{row.depth + 0.6}em">{html.escape(name)}</td>'
+    left = [row.kind, _shape(row.inputs), _shape(row.output)]
     right = [*_cells(row, model)[2:], *_statistics(row)]
-    cells = [f'<td style="text-align:left;padding-left:{row.depth + 0.5 if i == 0 else 0.5}em">{html.escape(c)}</td>'
-             for i, c in enumerate(left)]  # fmt: skip
-    return "".join([*cells, *[f'<td style="text-align:right">{html.escape(c)}</td>' for c in right]])
+    cells = [f'<td style="{_CELL}left">{html.escape(c)}</td>' for c in left]
+    return "".join([first, *cells, *[f'<td style="{_CELL}right">{html.escape(c)}</td>' for c in right]])
