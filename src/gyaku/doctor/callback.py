@@ -21,12 +21,14 @@ from gyaku.train.events import Callback
 
 _MOST = 400  # looks that are kept; beyond, the steps between two looks double
 _ROWS = 96  # of the batch that is looked at
+_SHARE = 0.05  # of the time of training, for looks beyond the first
 _LABELS = 64  # batches whose labels are compared with shuffled ones
 
 
 class Doctor(Callback):
     """Looks at a fixed batch before training and every ``every`` steps; ``verdict`` is there when ``fit`` has ended.
 
+    Where steps are so fast that looking would cost more than a twentieth of the time, looks are left out.
     It draws nothing at random, puts back modes, gradients and running values, and leaves the same bits as without it.
     Findings rest on what was seen, nothing is run twice; ``gyaku.doctor(...)`` and ``gyaku doctor RUN`` also prove the
     remedies. Raises ``ArgumentError`` for ``every`` below 1.
@@ -47,39 +49,47 @@ class Doctor(Callback):
         self.seconds = 0.0
         self._plan: Plan | None = None
         self._verdict: Verdict | None = None
-        self._labels: list[Array] = []
+        self._before: dict[str, Array] = {}
+        self._started = 0.0
         self._loop: Any = None
 
     # -- the events of fit -------------------------------------------------------------------------------------------
     def on_fit_start(self, loop: Any) -> None:
         """Look at the network before its first step."""
-        started = time.perf_counter()
+        started = self._started = time.perf_counter()
         self._loop, self._plan = loop, _plan_of(loop)
         rows = np.linspace(0, loop.data.n - 1, min(_ROWS, loop.data.n)).astype(int)
         self._x, self._t = (new_tensor(np.ascontiguousarray(a[rows])) for a in (self._plan.x, self._plan.t))
         self._variance = float(self._plan.t.var(dtype=np.float64)) or 1.0
         self._layers = weight_layers(loop.model)
         self._weights = {name: m.weight for name, m in self._layers}
-        self._before: dict[str, Array] = {}
         if loop.step == 0:
             self._look(loop, {})
             self._score(loop)
         self.seconds += time.perf_counter() - started
 
+    def next_batch(self, loop: Any) -> int:
+        """Return the next batch that is looked at; those before it may go by in one call."""
+        wait = 0 if loop.step == 0 else -(loop.step + 1) % self.every
+        return int(min(loop.batch + wait, loop.batches))
+
     def on_batch_start(self, loop: Any) -> None:
         """Before a step that is looked at, remember the weights."""
-        if self._due(loop.step + 1):
+        if self._due(loop.step + 1) and self._affordable():
             self._before = {name: array_of(w).copy() for name, w in self._weights.items()}
 
     def on_batch_end(self, loop: Any) -> None:
-        """Keep the loss; every so many steps look inside."""
-        self.trace.losses.append(loop.loss)
-        if self._due(loop.step):
+        """Every so many steps look inside."""
+        if self._before and self._due(loop.step):
             started = time.perf_counter()
             ratios = {n: norm(array_of(self._weights[n]) - w) / max(norm(w), 1e-30) for n, w in self._before.items()}
             self._before = {}
             self._look(loop, ratios)
             self.seconds += time.perf_counter() - started
+
+    def on_steps_end(self, loop: Any) -> None:
+        """Keep the losses."""
+        self.trace.losses += loop.losses
 
     def on_epoch_end(self, loop: Any) -> None:
         """Take the epoch's row as a score."""
@@ -136,6 +146,10 @@ class Doctor(Callback):
         return purity([plan.t[r] for r in rows[:_LABELS]], plan)
 
     # -- looking ------------------------------------------------------------------------------------------------------
+    def _affordable(self) -> bool:
+        """Whether the looks so far took no more than their share of the time; the first ones are always had."""
+        return len(self.trace.looks) < 4 or self.seconds < _SHARE * (time.perf_counter() - self._started)
+
     def _due(self, step: int) -> bool:
         return step % self.every == 0 or step == 1
 

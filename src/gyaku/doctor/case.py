@@ -53,6 +53,14 @@ class Case:
         return 1.0 - self.last_loss / self.baseline if self.baseline > 0 else math.nan
 
     @property
+    def fallen(self) -> float:
+        """How far the loss of the training batches fell, from the first quarter of the steps to the last."""
+        q = max(1, len(self.trace.losses) // 4)
+        return (
+            float(np.mean(self.trace.losses[:q]) - np.mean(self.trace.losses[-q:])) if self.trace.losses else math.nan
+        )
+
+    @property
     def plateau(self) -> bool:
         """Whether the loss has stopped falling: the last quarter is within a tenth of the quarter before."""
         losses = self.trace.losses

@@ -64,7 +64,7 @@ def lr_low(case: Case) -> Finding | None:
     factor = 10.0 ** min(4, max(1, round(math.log10(_AIM / max(ratio, 1e-7)))))
     evidence = {"first": case.first_loss, "last": case.last_loss, "ratio": ratio}
     if not case.can_try:
-        slow = ratio < 3e-5 and way < 0.1 * case.baseline
+        slow = ratio < 3e-5 and case.fallen < 0.1 * case.baseline
         return _rate(case, "lr_low", factor, evidence, None) if slow else None
     trial = case.attempt(f"lr {factor}", remedies.with_lr(factor))
     if trial is None or trial.end is None or trial.not_finite is not None:
