@@ -38,7 +38,7 @@ class Entry:
 
     def holds(self, found: Found, numbers: Any) -> bool:
         """Return whether the numbers that the function asked about are 0, or not, as they were."""
-        truths = self.traced.truths.items()
+        truths = self.traced.truths.items() if self.traced is not None else ()
         return all(bool(number_at(s, found, numbers)) == truth for s, truth in truths if s[0] != "counter")
 
 
@@ -183,7 +183,7 @@ class Bound:
             arrays[i] = numbers[k]
         for i, k in self.gradients:
             t = self.tensors[k] if k < self.count else tensors[k - self.count]
-            arrays[i] = t._grad._array
+            arrays[i] = t._grad._array  # type: ignore[union-attr,unused-ignore]
         for g, buffer in self.rngs:
             buffer[0], buffer[1], buffer[2] = g.seed, g.stream, g.counter
         return arrays
@@ -212,7 +212,7 @@ class Bound:
                 return self._run_copied(arrays)
         if self.crooked:
             return self._run_copied(arrays)
-        return self.entry.executable.run(arrays)  # type: ignore[no-any-return]
+        return self.entry.executable.run(arrays)
 
     def _run_copied(self, arrays: list[Any]) -> list[Any]:
         straight = [np.ascontiguousarray(a) if isinstance(a, np.ndarray) and a.ndim else a for a in arrays]
@@ -220,7 +220,7 @@ class Bound:
         for i in {i for i in self.traced.program.into if i is not None}:
             if straight[i] is not arrays[i]:
                 arrays[i][...] = straight[i]
-        return results  # type: ignore[no-any-return]
+        return results
 
     def after(self, tensors: Any, steps: int, results: list[Any]) -> None:
         """Take down what the runs changed beside memory: write times, generators, gradients, hyper-parameters."""

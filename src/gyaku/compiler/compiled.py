@@ -60,7 +60,7 @@ class Compiled:
         name = f"_compiled_{id(self)}"
         bound = owner.__dict__.get(name)
         if bound is None:
-            method = self.function.__get__(owner, kind)  # type: ignore[attr-defined]
+            method = self.function.__get__(owner, kind)
             bound = Compiled(method, keep_gradients=self.keep_gradients, runner=self.runner, threads=self.threads)
             owner.__dict__[name] = bound
         return bound
@@ -282,7 +282,7 @@ class Compiled:
             bound, _ = self._bound(args, kwargs)
         if bound.entry.traced is None:
             raise TraceError("program", "a function that can be compiled", bound.entry.reason)
-        return bound.entry.before if before else optimized(bound.entry.before)  # type: ignore[no-any-return]
+        return bound.entry.before if before else optimized(bound.entry.before)
 
     def explain(self, *args: Any, **kwargs: Any) -> Any:
         """Return a table of the program for these arguments: what is fused, bytes, FLOPs and time of each part.

@@ -112,9 +112,9 @@ class _Simpler(_Rewriting):
         )
         with np.errstate(all="ignore"):
             value = values[0] if kind == "shape" else evaluate(e.op, dict(e.params), values)
-        number = value if isinstance(value, (bool, int, float)) else value.item()
+        number: Any = value if isinstance(value, (bool, int, float)) else np.asarray(value).item()
         if y.weak:
-            return number  # type: ignore[no-any-return]
+            return number  # type: ignore[no-any-return,unused-ignore]
         return Equation("full", (), (("shape", y.shape), ("value", number), ("dtype", y.dtype)), e.outputs, e.where)
 
     def _copy(self, e: Equation) -> Equation | Operand:
@@ -158,10 +158,12 @@ class _Simpler(_Rewriting):
         return self._same(e, a, b, 1) or self._same(e, b, a, 1)
 
     def _divide(self, e: Equation) -> Equation | Operand | None:
-        return self._same(e, *e.inputs, 1)
+        x, by = e.inputs
+        return self._same(e, x, by, 1)
 
     def _subtract(self, e: Equation) -> Equation | Operand | None:
-        return self._same(e, *e.inputs, 0)
+        x, by = e.inputs
+        return self._same(e, x, by, 0)
 
     _power = _divide
 

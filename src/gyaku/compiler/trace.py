@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.backend.namespace import NAMESPACES
 from gyaku.backend.tracing import tracing
 from gyaku.base.errors import TraceError
 from gyaku.compiler.found import Found, Names, is_dynamic
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.recorder import Live, Recorder, Source
 from gyaku.compiler.tracer import Scalar, Tracer
+from gyaku.compiler.vocabulary import namespace
 from gyaku.core.mode import observe
 from gyaku.core.tensor import Tensor
 
@@ -79,7 +81,7 @@ class Trace:
         grads = [(t._grad, t._grad._array) for t in self.tensors if t._grad is not None]
         groups = [(g, dict(g)) for o in self.found.optimizers for g in o.param_groups]
         warned = [(o, o._warned) for o in self.found.optimizers]
-        tracing.recorder = self.recorder
+        tracing.recorder, NAMESPACES[Tracer] = self.recorder, namespace
         try:
             self._swap()
             with observe(self.recorder):

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.backend.namespace import VOCABULARY, register_namespace
+from gyaku.backend.namespace import NAMESPACES
 from gyaku.backend.tracing import Weak, tracing
 from gyaku.base.errors import TraceError
-from gyaku.compiler.primitives import UFUNCS
 from gyaku.compiler.program import Var
 from gyaku.core.node import format_line, inside
 
@@ -229,23 +228,23 @@ class Tracer(_Operators):
 
     def item(self) -> Scalar:
         """Return the one element as a number of the program."""
-        return emit("item", namespace.reshape(self, ()))  # type: ignore[no-any-return]
+        return emit("item", names().reshape(self, ()))
 
     def copy(self) -> Tracer:
         """Return a copy, which later writes do not reach."""
-        return emit("copy", self)  # type: ignore[no-any-return]
+        return emit("copy", self)
 
     def astype(self, dtype: Any, copy: bool = True) -> Tracer:
         """Return the numbers as another type."""
-        return self if not copy and np.dtype(dtype) == self.dtype else namespace.astype(self, dtype)
+        return self if not copy and np.dtype(dtype) == self.dtype else names().astype(self, dtype)
 
     def reshape(self, *shape: Any) -> Tracer:
         """Return the elements in another shape."""
-        return namespace.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return names().reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tracer:
         """Return the sum along ``axis``."""
-        return namespace.sum(self, axis, keepdims)
+        return names().sum(self, axis, keepdims)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -263,13 +262,13 @@ class Tracer(_Operators):
     def hold(self, value: Any) -> Tracer:
         """Let this memory hold another value (broadcast, converted to its type), as NumPy writes it."""
         if isinstance(value, (bool, int, float, Scalar)):
-            new = namespace.full(self.shape, value, self.dtype)
+            new = names().full(self.shape, value, self.dtype)
         else:
             new = value if isinstance(value, Tracer) else Tracer(self.recorder, self.recorder.operand(value))
         if new.dtype != self.dtype:
-            new = namespace.astype(new, self.dtype)
+            new = names().astype(new, self.dtype)
         if new.shape != self.shape:
-            new = namespace.broadcast_to(new, self.shape)
+            new = names().broadcast_to(new, self.shape)
         self._var = new.var
         return self
 
@@ -307,6 +306,11 @@ for _short, _full in _PAIRS.items():
         setattr(Tracer, f"__i{_short}__", _in_place(_full))
 
 
+def names() -> Any:
+    """Return the vocabulary of formulas as tracers answer it (``gyaku.compiler.vocabulary``)."""
+    return NAMESPACES[Tracer]
+
+
 # -- writing equations down -----------------------------------------------------------------------------------------
 def emit(op: str, *inputs: Any, **params: Any) -> Any:
     """Write one equation down and return its value."""
@@ -321,7 +325,7 @@ def emit(op: str, *inputs: Any, **params: Any) -> Any:
 def view_of(x: Any, op: str, params: dict[str, Any]) -> Tracer:
     """Return a view: the value of a shape primitive that looks again when ``x`` is written to."""
     if not isinstance(x, Tracer):
-        return emit(op, x, **params)  # type: ignore[no-any-return]
+        return emit(op, x, **params)
     (var,) = x.recorder.add(op, (x.var,), params)
     return Tracer(x.recorder, var, (x, op, params))
 
@@ -335,11 +339,11 @@ def split_key(key: Any) -> tuple[tuple[Any, ...], list[Any]]:
 
 def gathered(x: Any, pattern: tuple[Any, ...], arrays: list[Any]) -> Tracer:
     """Return ``x[key]`` with index arrays, each of which must point inside."""
-    _check_key(x.shape, pattern, arrays)
-    return emit("gather", x, *arrays, pattern=pattern)  # type: ignore[no-any-return]
+    check_key(x.shape, pattern, arrays)
+    return emit("gather", x, *arrays, pattern=pattern)
 
 
-def _check_key(shape: tuple[int, ...], pattern: tuple[Any, ...], arrays: list[Any]) -> None:
+def check_key(shape: tuple[int, ...], pattern: tuple[Any, ...], arrays: list[Any]) -> None:
     """Require that index arrays point inside; masks are refused, for their result has no fixed shape."""
     given, axis = iter(arrays), 0
     rest = len(shape) - sum(p is not None and p is not Ellipsis for p in pattern)
@@ -351,233 +355,3 @@ def _check_key(shape: tuple[int, ...], pattern: tuple[Any, ...], arrays: list[An
             if isinstance(index, Tracer):
                 index.within(-shape[axis], shape[axis], "index")
         axis += rest if part is Ellipsis else part is not None
-
-
-# -- the vocabulary ---------------------------------------------------------------------------------------------------
-class TracerNamespace:
-    """Each name of the vocabulary as equations; what NumPy has twice becomes one primitive."""
-
-    name = "tracer"
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in VOCABULARY:
-            raise AttributeError(f"{name!r} is not in the vocabulary of formulas (gyaku.backend.namespace)")
-        raise refused(f"{name}, which a program does not know")
-
-    # shapes
-    def reshape(self, x: Any, shape: Any) -> Tracer:
-        """Return the elements in another shape; one size may be -1."""
-        wanted = (shape,) if isinstance(shape, int) else tuple([int(s) for s in shape])
-        return view_of(x, "reshape", {"shape": _filled(x, wanted)})
-
-    def transpose(self, x: Any, axes: Any = None) -> Tracer:
-        """Return the dimensions in another order."""
-        order = range(x.ndim)[::-1] if axes is None else [a % x.ndim for a in axes]
-        return view_of(x, "transpose", {"axes": tuple(order)})
-
-    def swapaxes(self, x: Any, a: int, b: int) -> Tracer:
-        """Return two dimensions exchanged."""
-        order = list(range(x.ndim))
-        order[a], order[b] = order[b], order[a]
-        return self.transpose(x, order)
-
-    def moveaxis(self, x: Any, source: Any, destination: Any) -> Tracer:
-        """Return dimensions moved."""
-        mark = np.moveaxis(np.empty(tuple(range(x.ndim)), np.int8), source, destination)
-        return self.transpose(x, mark.shape)
-
-    def expand_dims(self, x: Any, axis: Any) -> Tracer:
-        """Return dimensions of size 1 put in."""
-        return self.reshape(x, np.expand_dims(_ghost(x), axis).shape)
-
-    def squeeze(self, x: Any, axis: Any = None) -> Tracer:
-        """Return dimensions of size 1 taken out."""
-        return self.reshape(x, np.squeeze(_ghost(x), axis).shape)
-
-    def broadcast_to(self, x: Any, shape: Any) -> Tracer:
-        """Return the value repeated to a shape."""
-        return view_of(x, "broadcast_to", {"shape": tuple(shape)})
-
-    def concatenate(self, arrays: Any, axis: int = 0) -> Tracer:
-        """Return arrays one after the other."""
-        arrays = list(arrays)
-        return emit("concatenate", *arrays, axis=axis % arrays[0].ndim)  # type: ignore[no-any-return]
-
-    def stack(self, arrays: Any, axis: int = 0) -> Tracer:
-        """Return arrays along a new dimension."""
-        arrays = list(arrays)
-        axis %= arrays[0].ndim + 1
-        return self.concatenate([self.expand_dims(a, axis) for a in arrays], axis)
-
-    def flip(self, x: Any, axis: Any = None) -> Tracer:
-        """Return the order along ``axis`` reversed."""
-        axes = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return emit("flip", x, axis=tuple([a % x.ndim for a in axes]))  # type: ignore[no-any-return]
-
-    # made from nothing
-    def full(self, shape: Any, value: Any, dtype: Any = None) -> Tracer:
-        """Return an array of one number."""
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if isinstance(value, (Tracer, Scalar, np.ndarray)):
-            kind = np.dtype(dtype) if dtype is not None else getattr(value, "dtype", np.dtype(np.float64))
-            return self.broadcast_to(self.astype(value, kind), shape)
-        kind = np.asarray(value).dtype if dtype is None else np.dtype(dtype)
-        return emit("full", shape=shape, value=kind.type(value).item(), dtype=kind)  # type: ignore[no-any-return]
-
-    def zeros(self, shape: Any, dtype: Any = np.float64) -> Tracer:
-        """Return zeros."""
-        return self.full(shape, 0, dtype)
-
-    empty = zeros
-
-    def ones(self, shape: Any, dtype: Any = np.float64) -> Tracer:
-        """Return ones."""
-        return self.full(shape, 1, dtype)
-
-    def zeros_like(self, x: Any, dtype: Any = None) -> Tracer:
-        """Return zeros of the shape of ``x``."""
-        return self.full(x.shape, 0, dtype or x.dtype)
-
-    def ones_like(self, x: Any, dtype: Any = None) -> Tracer:
-        """Return ones of the shape of ``x``."""
-        return self.full(x.shape, 1, dtype or x.dtype)
-
-    def full_like(self, x: Any, value: Any, dtype: Any = None) -> Tracer:
-        """Return one number in the shape of ``x``."""
-        return self.full(x.shape, value, dtype or x.dtype)
-
-    def arange(self, *limits: int, dtype: Any = None) -> Any:
-        """Return whole numbers in order."""
-        start, stop, step = (0, *limits, 1) if len(limits) == 1 else (*limits, 1)[:3]
-        if not all(isinstance(v, (int, np.integer)) for v in (start, stop, step)):
-            return np.arange(*limits, dtype=dtype)
-        kind = np.dtype(np.int64 if dtype is None else dtype)
-        made = emit("arange", start=int(start), stop=int(stop), step=int(step), dtype=kind)
-        if len(made) and step > 0:
-            made.recorder.ranges[made.var] = (int(start), int(stop), None)
-        return made
-
-    def eye(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the identity matrix (a constant)."""
-        return np.eye(*args, **kwargs)
-
-    def linspace(self, *args: Any, **kwargs: Any) -> Any:
-        """Return numbers at equal distances (a constant)."""
-        return np.linspace(*args, **kwargs)
-
-    # types and copies
-    def astype(self, x: Any, dtype: Any) -> Tracer:
-        """Return the numbers as another type."""
-        return emit("cast", x, dtype=np.dtype(dtype))  # type: ignore[no-any-return]
-
-    def copy(self, x: Any) -> Tracer:
-        """Return a copy, which later writes do not reach."""
-        return emit("copy", x)  # type: ignore[no-any-return]
-
-    def contiguous(self, x: Any) -> Tracer:
-        """Return a copy in C order."""
-        return emit("contiguous", x)  # type: ignore[no-any-return]
-
-    # indices
-    def take(self, x: Any, index: Any, axis: int) -> Tracer:
-        """Return the slices of ``x`` that ``index`` names along ``axis``."""
-        return x[(*[slice(None)] * (axis % x.ndim), index)]  # type: ignore[no-any-return]
-
-    def take_along_axis(self, x: Any, index: Any, axis: int) -> Tracer:
-        """Return one chosen element for each element of ``index``."""
-        axis %= x.ndim
-        if isinstance(index, Tracer):
-            index.within(-x.shape[axis], x.shape[axis], "index")
-        return emit("take_along_axis", x, index, axis=axis)  # type: ignore[no-any-return]
-
-    def scatter_add(self, shape: Any, index: Any, values: Any, axis: int) -> Tracer:
-        """Return zeros with ``values`` added where ``index`` says along ``axis``."""
-        axis %= len(shape)
-        if isinstance(index, Tracer):
-            index.within(-shape[axis], shape[axis], "index")
-        return emit("scatter_add", index, values, shape=tuple(shape), axis=axis)  # type: ignore[no-any-return]
-
-    def index_add(self, shape: Any, key: Any, values: Any) -> Tracer:
-        """Return zeros with ``values`` added at a key."""
-        pattern, arrays = split_key(key)
-        _check_key(tuple(shape), pattern, arrays)
-        return emit("index_add", values, *arrays, shape=tuple(shape), pattern=pattern)  # type: ignore[no-any-return]
-
-    # products and what NumPy evaluates whole
-    def einsum(self, subscripts: str, *arrays: Any) -> Tracer:
-        """Return sums of products in Einstein's notation."""
-        return emit("einsum", *arrays, subscripts=subscripts)  # type: ignore[no-any-return]
-
-    def tensordot(self, a: Any, b: Any, axes: Any = 2) -> Tracer:
-        """Return the sum of products over ``axes``."""
-        return emit("tensordot", a, b, axes=axes)  # type: ignore[no-any-return]
-
-    def outer(self, a: Any, b: Any) -> Tracer:
-        """Return all products of two vectors."""
-        return emit("outer", a, b)  # type: ignore[no-any-return]
-
-
-def _ghost(x: Any) -> Any:
-    """Return an array of the shape of ``x`` that takes no memory."""
-    return np.broadcast_to(np.empty((), np.int8), x.shape)
-
-
-def _filled(x: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return ``shape`` with its -1 worked out; refuses one that does not fit, as NumPy does."""
-    known = 1
-    for s in shape:
-        known *= 1 if s == -1 else s
-    if -1 in shape and known and x.size % known == 0:
-        shape = tuple([x.size // known if s == -1 else s for s in shape])
-    if -1 in shape or int(np.prod(shape, dtype=np.int64)) != x.size:
-        raise ValueError(f"cannot reshape array of size {x.size} into shape {shape}")
-    return shape
-
-
-def _enter(name: str, op: str) -> None:
-    def function(self: TracerNamespace, *inputs: Any) -> Any:
-        return emit(op, *inputs)
-
-    function.__name__, function.__doc__ = name, f"Return NumPy's ``{op}``."
-    setattr(TracerNamespace, name, function)
-
-
-for _name in (*UFUNCS, "where", "erf", "matmul"):
-    _enter(_name, _name)
-_enter("abs", "absolute")
-
-
-def _enter_reduction(name: str) -> None:
-    def function(self: TracerNamespace, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        axes = axis if axis is None else axis % x.ndim if isinstance(axis, int) else tuple([a % x.ndim for a in axis])
-        return emit(name, x, axis=axes, keepdims=bool(keepdims))
-
-    function.__name__, function.__doc__ = name, f"Return NumPy's ``{name}`` along ``axis``."
-    setattr(TracerNamespace, name, function)
-
-
-for _name in ("sum", "prod", "amax", "amin", "any", "all", "argmax", "argmin"):
-    _enter_reduction(_name)
-
-
-def _enter_opaque(name: str, *options: str) -> None:
-    def function(self: TracerNamespace, x: Any, *args: Any, **kwargs: Any) -> Any:
-        return emit(name, x, options=tuple({**dict(zip(options, args, strict=False)), **kwargs}.items()))
-
-    function.__name__, function.__doc__ = name, f"Return NumPy's ``{name}``."
-    setattr(TracerNamespace, name, function)
-
-
-for _name, _options in {
-    "cumsum": ("axis",),
-    "sort": ("axis",),
-    "argsort": ("axis",),
-    "roll": ("shift", "axis"),
-    "tril": ("k",),
-    "triu": ("k",),
-    "tile": ("reps",),
-}.items():
-    _enter_opaque(_name, *_options)
-
-namespace = TracerNamespace()
-register_namespace(Tracer, namespace)
