@@ -14,6 +14,7 @@ False
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -43,15 +44,22 @@ def layer(layer: Any, *inputs: Any, seed: int = 0, lang: str | None = None) -> R
     Tanh: right. The gradients by x agree with numerical differentiation in 2 cases.
     """
     shape = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], tuple) else None
-    if not inputs or shape is not None:
-        return _told(cases_of_class(layer, shape, seed), lang)
-    first = np.shape(inputs[0]) or (1,)
-    one = made(layer, (first[0], first[-1], 5), np.random.RandomState(seed))
-    return _told(cases_of(subject_of(one), list(inputs), seed), lang)
+
+    def cases() -> list[Case]:
+        if not inputs or shape is not None:
+            return cases_of_class(layer, shape, seed)
+        first = np.shape(inputs[0]) or (1,)
+        one = made(layer, (first[0], first[-1], 5), np.random.RandomState(seed))
+        return cases_of(subject_of(one), list(inputs), seed)
+
+    return _verdict(cases, lang)
 
 
-def _told(cases: list[Case], lang: str | None) -> Result:
-    result = examine(cases)
+def _verdict(cases: Callable[[], list[Case]], lang: str | None) -> Result:
+    """Return the verdict on cases; what they warn of while being tried is not said."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        result = examine(cases())
     result.lang = lang
     return result
 
@@ -71,4 +79,4 @@ def gradients(
     names = tuple([f"x{i}" if len(inputs) > 1 else "x" for i in range(len(inputs))])
     arrays = {n: np.array(a.numpy() if hasattr(a, "numpy") else a) for n, a in zip(names, inputs)}
     arrays = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
-    return _told([Case(CallSubject(f, names, grad), arrays, "train", seed)], lang)
+    return _verdict(lambda: [Case(CallSubject(f, names, grad), arrays, "train", seed)], lang)

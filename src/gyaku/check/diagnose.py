@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,9 +20,7 @@ from gyaku.check.result import Finding, Result
 
 def examine(cases: Sequence[Case]) -> Result:
     """Return the verdict on a subject from all its cases."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        findings = list(_findings(cases))
+    findings = list(_findings(cases))
     return Result(cases[0].subject.title, findings, [label(c) for c in cases], curve_of=_curve_source(cases))
 
 
@@ -38,11 +35,11 @@ def label(c: Case) -> str:
 
 
 def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
-    stopped = [c for c in cases if c.first.error is not None]
+    stopped = [c for c in cases if c.failed or c.first.error]
     if stopped:
         yield from _stop(cases, stopped)
-    going = [c for c in cases if c.first.error is None and np.isfinite(c.y).all()]
-    yield from _once(f for c in cases if c.first.error is None and c not in going for f in probes.infinite(c))
+    going = [c for c in cases if c not in stopped and np.isfinite(c.y).all()]
+    yield from _once(f for c in cases if c not in stopped and c not in going for f in probes.infinite(c))
     for c in going:
         _prepare(c)
     going = [c for c in going if c.first.error is None]
@@ -55,9 +52,11 @@ def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
     forward_writes = [f for f in structural if f.cause == "input_mutated" and "forward writes" in f.what[0]]
     rest = [f for f in structural if f not in forward_writes]
     yield from _once(forward_writes)
-    yield from _once(f for f in rest if f.cause != "input_mutated")
+    some_finite = any(not any(f.cause == "not_finite" for f in probes.missing(c)) for c in going)
+    late = {"input_mutated", *(["not_finite"] if some_finite and any(f.cause != "unknown" for f in numbers) else [])}
+    yield from _once(f for f in rest if f.cause not in late)
     yield from numbers
-    yield from _once(f for f in rest if f.cause == "input_mutated")
+    yield from _once(f for f in rest if f.cause in late)
     for a, b in probes.pairs(going):
         yield from _once([*probes.repeated(a, b), *probes.interleaved(a, b)])
     if not any(f.cause == "input_mutated" for f in side):
@@ -88,9 +87,9 @@ def _coarse(cases: Sequence[Case]) -> Iterator[Finding]:
 def _stop(cases: Sequence[Case], stopped: list[Case]) -> Iterator[Finding]:
     """Say that a run ends with an error, and why, when a change of the source or equal sizes tell."""
     c = stopped[0]
-    error = c.first.error
-    what = (f"{c.first.stage} stops with {type(error).__name__}: {error}",
-            f"{c.first.stage} がエラーで止まります（{type(error).__name__}: {error}）")  # fmt: skip
+    error, stage = c.failed or c.first.error, "forward" if c.failed else c.first.stage
+    what = (f"{stage} stops with {type(error).__name__}: {error}",
+            f"{stage} がエラーで止まります（{type(error).__name__}: {error}）")  # fmt: skip
     name = c.subject.inputs[0]
     if all(s.mode == "eval" for s in stopped) and any(k.mode == "train" for k in cases):
         yield Finding("train_eval_confusion", name, what=what, case=label(c))
@@ -103,7 +102,8 @@ def _stop(cases: Sequence[Case], stopped: list[Case]) -> Iterator[Finding]:
 
 def _why(stopped: list[Case]) -> tuple[Edit | None, list[Finding]]:
     """Return a change after which nothing stops; else what is wrong when all sizes are equal."""
-    if stopped[0].first.stage == "forward":
+    stopped = [c for c in stopped if c.failed is None and c.first.stage == "backward"]
+    if not stopped:
         return None, []
     for c in stopped:
         _prepare(c)
@@ -176,8 +176,14 @@ def _last(cases: Sequence[Case], bad: list[Case], n: str) -> str:
     if any(c.gradient(n).shape != c.numerical(n).shape for c in bad):
         return "wrong_shape"
     if not all(c.linear for c in bad):
-        return "upstream_not_linear"
+        return "wrong_dtype" if all(_nearly_right(c, n) for c in bad) else "upstream_not_linear"
     return _tried(wrong_local, group, n) or "unknown"
+
+
+def _nearly_right(c: Case, n: str) -> bool:
+    """Whether a gradient is off by no more than sums in float16 are."""
+    right = c.numerical(n)
+    return bool(np.abs(c.gradient(n) - right).max() < 5e-3 * np.abs(right).max())
 
 
 def _tried(rule: Rule, cases: Sequence[Case], n: str) -> str | None:

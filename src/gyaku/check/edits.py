@@ -121,6 +121,8 @@ def removed_factor(node: ast.expr, scope: Scope) -> str:
         return "missing_factor_two" if node.value == 0.5 else "extra_factor_two"
     if isinstance(node, ast.Constant) or text.startswith("-"):
         return "constant_factor"
+    if _mentions(text, "norm("):
+        return "clipped"
     if _mentions(text, "len(", "shape", "size", "self.N", "batch", "count"):
         return "extra_one_over_n"
     return _factor_cause(text, scope, "extra_activation_derivative")
@@ -171,6 +173,8 @@ def _unary(node: ast.UnaryOp, scope: Scope) -> Iterator[Change]:
 
 
 def _around(node: ast.expr, scope: Scope) -> Iterator[Change]:
+    if _mentions(text_of(node), "len(", ".size") or text_of(node).endswith((".shape", ".shape[0]", ".shape[1]")):
+        return  # a size is no gradient
     yield "sign", built("-E", E=node), 2
     yield "missing_batch_sum", built("E.sum(axis=0)", E=node), 3
     for n in scope.count():
@@ -203,6 +207,8 @@ def _factors(node: ast.expr, scope: Scope) -> Iterator[Change]:
             yield "mask_not_applied", built(f"E * ({text} > 0)", E=node), 4
             yield "activation_derivative_missing", built(f"E * ({text} * (1 - {text}))", E=node), 4
             yield "activation_derivative_missing", built(f"E * (1 - {text} ** 2)", E=node), 4
+            yield "extra_activation_derivative", built(f"E / ({text} * (1 - {text}))", E=node), 5
+            yield "extra_activation_derivative", built(f"E / (1 - {text} ** 2)", E=node), 5
         if array:
             two = isinstance(value, np.ndarray) and len(np.unique(value)) == 2
             named = (
@@ -226,8 +232,10 @@ def _around_atom(node: ast.expr, scope: Scope) -> Iterator[Change]:
     if isinstance(value, np.ndarray) and value.dtype == bool:
         yield "mask_inverted", built("~E", E=node), 2
     elif isinstance(value, np.ndarray) and set(np.unique(value)) <= {0.0, 1.0}:
-        yield "mask_inverted", built("1 - E", E=node), 3
-    yield "derivative_at_wrong_value", built("E ** 2", E=node), 5
+        yield "target_wrong" if text == scope.target else "mask_inverted", built("1 - E", E=node), 3
+    yield "wrong_local_derivative", built("E ** 2", E=node), 5
+    if text.split(".")[-1] in scope.parameters:
+        yield "wrong_local_derivative", built("np.sign(E)", E=node), 5
     if text in (scope.dout,):
         yield from _factors(node, scope)
 
@@ -246,6 +254,8 @@ def exchanged_cause(text: str, other: str, scope: Scope, operand: bool) -> str:
     """Name the mistake of writing ``text`` where ``other`` belongs."""
     if any(_mentions(t, "xn", "hat", "norm", "xc") for t in (text, other)) and not operand:
         return "bn_not_normalised"
+    if all(_mentions(t, "sigma", "std", "var") for t in (text, other)):
+        return "bn_sigma_missing"
     if scope.target and scope.target in (text, other):
         return "target_wrong"
     if operand or other in scope.parameters or _mentions(text, *scope.parameters):
@@ -323,7 +333,9 @@ def _compare(node: ast.Compare, scope: Scope) -> Iterator[Change]:
         yield "mask_inverted", ast.Compare(node.left, [kind()], node.comparators), 1
     yield "wrong_threshold", ast.Compare(node.left, node.ops, [ast.Constant(0)]), 2
     for text in scope.atoms:
-        cause = "mask_of_upstream" if text_of(node.left) == scope.dout else "wrong_threshold"
+        left = text_of(node.left)
+        inner = scope.atoms.get(left, 0) is None and left.startswith("d")  # the gradient of an inner value
+        cause = "mask_of_upstream" if left == scope.dout or inner else "wrong_threshold"
         yield cause, ast.Compare(parsed(text), node.ops, node.comparators), 3
         yield cause, ast.Compare(parsed(text), node.ops, [ast.Constant(0)]), 4
 

@@ -24,6 +24,8 @@ def agree(a: Any, b: Any, rtol: float = 1e-5) -> bool:
     """Whether two gradients are equal up to what differences can tell."""
     if a is None or b is None or np.shape(a) != np.shape(b):
         return False
+    if not {np.asarray(a).dtype.kind, np.asarray(b).dtype.kind} <= set("fiub"):
+        return False
     a, b = np.asarray(a, float), np.asarray(b, float)
     scale = max(float(np.abs(a).max(initial=0.0)), float(np.abs(b).max(initial=0.0)))
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale + 1e-12))
@@ -194,7 +196,10 @@ def _l2_normed(c: Case, name: str) -> Array | None:
 def _penalised(of: Callable[[Array], Array]) -> Rule:
     def rule(cases: Sequence[Case], name: str) -> str | None:
         found = [_coefficient(c, name, of(c.arrays[name])) for c in cases]
-        return "extra_penalty" if _one_number(found) else None
+        if _one_number(found):
+            return "extra_penalty"
+        shares = [None if k is None else k / float(c.dout) for k, c in zip(found, cases) if c.shape == ()]
+        return "path_missing" if _one_number(shares) and len(shares) == len(cases) else None  # forward's own penalty
 
     return rule
 
@@ -245,6 +250,38 @@ def _only_skip(c: Case, name: str) -> Array | None:
     if name != c.subject.inputs[0] or c.shape != c.x.shape or _diagonal(c.jac[name].values):
         return None
     return c.dout
+
+
+def _touched_last(which: int) -> Predict:
+    """Predict that a later row of the batch overwrites what an earlier one gave (or is lost)."""
+
+    def predict(c: Case, name: str) -> Array:
+        parts = _per_sample(c, name)
+        rows = np.abs(c.jac[name].values.reshape(c.batch, -1, c.arrays[name].size)).max(axis=1) > 0
+        order = np.arange(c.batch)[:: -1 if which else 1]
+        first = order[np.argmax(rows[order], axis=0)]
+        return parts.reshape(c.batch, -1)[first, np.arange(rows.shape[1])].reshape(c.arrays[name].shape)
+
+    return predict
+
+
+def _one_output(i: int) -> Predict:
+    """Predict that only one of several outputs counts."""
+
+    def predict(c: Case, name: str) -> Array:
+        pieces = c.upstream(c.dout)
+        flat = [np.reshape(piece if k == i else 0 * piece, -1) for k, piece in enumerate(pieces)]
+        return c.numerical(name, np.concatenate(flat)) if c.parts and i < len(c.parts) else None
+
+    return predict
+
+
+def _diagonal_used(cases: Sequence[Case], name: str) -> str | None:
+    """Explain a backward that goes from each output to its own input only, where forward mixes them."""
+    if not all(c.shape == c.arrays[name].shape and c.shape and c.linear for c in cases):
+        return None
+    mixed = any(not _diagonal(c.jac[name].values) for c in cases)
+    return "diagonal_only" if mixed and all(_diagonal(c.analytic_jacobians[name]) for c in cases) else None
 
 
 def _diagonal(values: Array) -> bool:
@@ -309,7 +346,7 @@ def _factors(name: str) -> list[tuple[str, Callable[[Case], float | None]]]:
         *[("dropout_scale", kept(power)) for power in (1, -1, 2, -2)],
         ("extra_factor_two", lambda c: 2.0),
         ("missing_factor_two", lambda c: 0.5),
-        *[("wrong_count", count(k, power)) for k in range(4) for power in (1, -1)],
+        *[("wrong_count", count(k, power)) for k in range(5) for power in (1, -1)],
         ("wrong_count", lambda c: c.batch / (c.batch - 1) if c.batch > 1 else None),
         ("wrong_count", lambda c: 1 / (c.batch - 1) if c.batch > 1 else None),
         *[("wrong_count", count(k, -1, 1)) for k in (0, 1)],
@@ -322,10 +359,11 @@ def _sums_over_batch(c: Case, name: str) -> bool:
     return c.shape != () and (name not in c.subject.inputs or _shared_over_batch(c, name))
 
 
-def _counts(c: Case, name: str) -> tuple[float, float, float, float]:
-    """Return columns of x, elements of x, elements of y, elements of the array."""
+def _counts(c: Case, name: str) -> tuple[float, ...]:
+    """Return columns of x, elements of x, elements of y, elements of the array, the second size of x."""
     columns = c.x.shape[-1] if c.x.ndim > 1 else 1
-    return float(columns), float(c.x.size), float(max(1, np.size(c.y))), float(c.arrays[name].size)
+    second = c.x.shape[1] if c.x.ndim > 1 else 1
+    return float(columns), float(c.x.size), float(max(1, np.size(c.y))), float(c.arrays[name].size), float(second)
 
 
 def is_random(c: Case) -> bool:
@@ -380,10 +418,13 @@ FIRST: tuple[Rule, ...] = (
     row("one_sample_only", _samples(lambda i, n: i < n - 1)),
     row("one_sample_only", _samples(lambda i, n: i > 0)),
     row("one_sample_only", _samples(lambda i, n: i < n // 2)),
+    row("overwritten", _touched_last(1)),
+    row("one_sample_only", _touched_last(0)),
     row("wrong_shape", _kept_dims),
     row("wrong_axis", _other_axis),
     row("path_missing", _without_skip),
     row("diagonal_only", _diagonal_only),
+    *[row("path_missing", _one_output(i)) for i in range(3)],
     _same_for_any_dout,
     _penalised(lambda a: a),
     _penalised(np.sign),
@@ -398,4 +439,5 @@ LAST: tuple[Rule, ...] = (
     row("clipped", _l2_normed),
     row("wrong_array", _wrong_product),
     row("train_eval_confusion", _other_mode),
+    _diagonal_used,
 )

@@ -11,7 +11,7 @@ Array = Any
 Arrays = dict[str, Any]
 Forward = Callable[[Arrays], Any]  # all arrays by name -> y, flat
 
-STEP = 1e-2  # the largest of three steps (h, h/2, h/4): the extrapolated error is about h⁶ f⁽⁷⁾ / 5000
+STEP = 1e-3  # the largest of three steps (h, h/2, h/4): the extrapolated error is about h⁶ f⁽⁷⁾ / 5000
 COARSE = 0.06  # where forward rounds to float32
 _NOISE = 1e-11  # relative rounding of a forward in float64 is about 1e-16, in float32 1e-7
 
@@ -51,7 +51,7 @@ def _column(f: Forward, arrays: Arrays, name: str, place: Any, middle: Array, st
     error = np.abs(best - first[1])
     bend = [(up - 2 * middle + down) * k / h for k, (up, down) in ends.items()]  # difference of the two slopes
     scale = 1 + float(np.abs(best).max(initial=0.0))
-    corner = np.abs(bend[2] - bend[0] / 4).max(initial=0.0) > (0.1 if coarse else 1e-2) * scale  # smooth: falls with h
+    corner = np.abs(bend[2] - bend[0] / 4).max(initial=0.0) > (0.1 if coarse else 1e-5) * scale  # smooth: falls with h
     return best, error, bool(corner or error.max(initial=0.0) > (1e-2 if coarse else 1e-5) * scale)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from gyaku.backend.random import Generator
 from gyaku.check.case import Case
 from gyaku.check.hypotheses import agree
-from gyaku.check.subjects import LayerSubject
+from gyaku.check.subjects import LayerSubject, own
 
 Array = Any
 
@@ -50,11 +50,11 @@ def missing(c: Case) -> Iterator[Found]:
         return
     inputs = [n for n in c.names if n in c.subject.inputs]
     none = [n for n in c.names if run.gradients.get(n) is None and _matters(c, n)]
-    if inputs and set(inputs) <= set(none) and not _walks(c):
+    if inputs and set(inputs) <= set(none) and not c.subject.walks:
         yield Found("returns_none", inputs[0], ("backward returns None", "backward が None を返します"), c)
         none = [n for n in none if n not in inputs]
     for n in none:
-        cause = "path_missing" if _walks(c) else "missing_gradient"
+        cause = "path_missing" if c.subject.walks else "missing_gradient"
         yield Found(cause, n, (f"{n} gets no gradient", f"{n} の勾配がありません"), c)
     for n in c.names:
         g = c.gradient(n)
@@ -71,10 +71,6 @@ def missing(c: Case) -> Iterator[Found]:
                 (f"the gradient of {n} holds NaN or infinity", f"{n} の勾配に NaN か無限大があります"),
                 c,
             )
-
-
-def _walks(c: Case) -> bool:
-    return c.subject.backward_source is None
 
 
 def _matters(c: Case, name: str) -> bool:
@@ -174,7 +170,7 @@ def interleaved(a: Case, b: Case) -> Iterator[Found]:
 
 def _own_generator(layer: Any) -> bool:
     kinds = (np.random.Generator, np.random.RandomState, Generator)
-    return any(isinstance(v, kinds) for v in vars(layer).values())
+    return any(isinstance(v, kinds) for v in own(layer).values())
 
 
 def pairs(cases: Sequence[Case]) -> list[tuple[Case, Case]]:

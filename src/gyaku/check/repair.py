@@ -20,7 +20,8 @@ import numpy as np
 
 from gyaku.check.case import Case
 from gyaku.check.edits import Scope, changes, text_of
-from gyaku.check.subjects import FunctionSubject
+from gyaku.check.subjects import LayerSubject
+from gyaku.check.subjects import own as attributes
 
 _MOST = 4000  # changes that are tried
 _SECONDS = 20.0  # of the processor, for layers that take long
@@ -147,7 +148,7 @@ def _ordered(function: ast.FunctionDef, c: Case) -> list[tuple[str, Place, Any]]
     for place, whole, operand in list(_places(function)):
         for cause, new, weight in changes(place.get(), scope, whole, operand):
             found.append((weight, cause, place, new))
-    for weight, cause, place, new in _statements(function):
+    for weight, cause, place, new in _statements(function, scope):
         found.append((weight, cause, place, new))
     found.sort(key=lambda f: f[0])
     return [(cause, place, new) for _, cause, place, new in found]
@@ -155,6 +156,7 @@ def _ordered(function: ast.FunctionDef, c: Case) -> list[tuple[str, Place, Any]]
 
 def _places(function: ast.FunctionDef) -> Iterator[tuple[Place, bool, bool]]:
     """Yield each expression: its place, whether it is a statement's value, whether a matrix product's operand."""
+    operands: set[int] = set()
     for node in ast.walk(function):
         for name, value in ast.iter_fields(node):
             items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
@@ -164,21 +166,30 @@ def _places(function: ast.FunctionDef) -> Iterator[tuple[Place, bool, bool]]:
                 if isinstance(node, ast.arguments) or isinstance(getattr(child, "ctx", None), (ast.Store, ast.Del)):
                     continue
                 whole = isinstance(node, (ast.Assign, ast.AugAssign, ast.Return)) or _in_returned(function, node)
-                operand = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
-                operand |= isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _DOTS and name == "args"
-                yield Place(node, name, item), whole, operand
+                if _multiplies(node, name) or (id(node) in operands and isinstance(node, ast.Attribute)):
+                    operands.add(id(child))
+                yield Place(node, name, item), whole, id(child) in operands
+
+
+def _multiplies(node: ast.AST, field: str) -> bool:
+    """Whether the expressions in a field of a node are operands of a matrix product."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.MatMult)
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _DOTS and field == "args"
 
 
 def _in_returned(function: ast.FunctionDef, node: ast.AST) -> bool:
     return isinstance(node, ast.Tuple) and any(isinstance(s, ast.Return) and s.value is node for s in function.body)
 
 
-def _statements(function: ast.FunctionDef) -> Iterator[tuple[int, str, Place, Any]]:
+def _statements(function: ast.FunctionDef, scope: Scope) -> Iterator[tuple[int, str, Place, Any]]:
     """Yield statements changed as wholes: ``=`` for ``+=`` and the reverse, one left out."""
     for node in ast.walk(function):
         for name in ("body", "orelse"):
             for i, s in enumerate(getattr(node, name, []) if isinstance(getattr(node, name, None), list) else []):
                 place = Place(node, name, i)
+                if _changes_parameter(s, scope):
+                    yield 1, "value_after_update", place, ast.Pass()
                 target = s.targets[0] if isinstance(s, ast.Assign) and len(s.targets) == 1 else None
                 if isinstance(s, ast.Assign) and isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)):
                     yield 2, "overwritten", place, ast.AugAssign(target, ast.Add(), s.value)
@@ -188,6 +199,12 @@ def _statements(function: ast.FunctionDef) -> Iterator[tuple[int, str, Place, An
                     if other:
                         yield 2, cause, place, ast.AugAssign(s.target, other(), s.value)
                     yield 3, _left_out(s), place, ast.Pass()
+
+
+def _changes_parameter(s: ast.stmt, scope: Scope) -> bool:
+    targets = s.targets if isinstance(s, ast.Assign) else [s.target] if isinstance(s, ast.AugAssign) else []
+    texts = [text_of(t).split("[")[0].split(".")[-1] for t in targets]
+    return any(t in scope.parameters for t in texts)
 
 
 def _left_out(s: ast.AugAssign) -> str:
@@ -202,9 +219,9 @@ def scope_of(function: ast.FunctionDef, c: Case) -> Scope:
     arguments = [a.arg for a in function.args.args]
     dout = arguments[1] if len(arguments) > 1 else "1.0"
     atoms: dict[str, Any] = {}
-    if not isinstance(c.subject, FunctionSubject):
+    if isinstance(c.subject, LayerSubject):
         own = arguments[0] if arguments else "self"
-        live = {k: np.array(v) for k, v in vars(c.first.layer).items() if isinstance(v, (np.ndarray, float, int))}
+        live = {k: np.array(v) for k, v in attributes(c.first.layer).items() if isinstance(v, (np.ndarray, float, int))}
         atoms = {f"{own}.{k}": _plain(v) for k, v in {**live, **c.kept}.items() if not k.startswith("d")}
     stored = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     atoms.update(dict.fromkeys(sorted(stored)))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.autograd.function import Context, Function
+from gyaku.base.errors import DtypeError
 from gyaku.check.chance import sources_of
 from gyaku.core.mode import no_grad
 from gyaku.core.tensor import Tensor, new_tensor
@@ -34,6 +35,7 @@ class Subject:
     parameters: tuple[str, ...] = ()
     modes: tuple[str, ...] = ("train",)
     takes_dout = True
+    walks = False  # the walk of autograd gives the gradients
     backward_source: Callable[..., Any] | None = None  # the student's function, where there is one to read
     sources: list[Any]
 
@@ -59,7 +61,7 @@ class Subject:
 
     def kept(self, layer: Any) -> Arrays:
         """Return the arrays and numbers that forward left on ``layer``."""
-        return {k: v for k, v in vars(layer).items() if isinstance(v, (np.ndarray, np.generic, float, int))}
+        return {k: v for k, v in own(layer).items() if isinstance(v, (np.ndarray, np.generic, float, int))}
 
 
 class LayerSubject(Subject):
@@ -71,7 +73,7 @@ class LayerSubject(Subject):
         self.inputs, self.mode_argument = _arguments(layer.forward)
         self.targets = tuple([n for n in self.inputs[1:] if n in TARGETS])
         self.takes_dout = bool(inspect.signature(layer.backward).parameters)
-        self.flag = next((n for n in MODES if isinstance(vars(layer).get(n), bool)), "")
+        self.flag = next((n for n in MODES if isinstance(own(layer).get(n), bool)), "")
         self.modes = ("train", "eval") if self.mode_argument or self.flag else ("train",)
         self.places = dict(_parameters(self.layer))
         self.parameters = tuple(self.places)
@@ -107,7 +109,8 @@ class LayerSubject(Subject):
         run = layer.backward if rule is None else rule.__get__(layer)
         answer = run() if not self.takes_dout else run(*dout) if isinstance(dout, tuple) else run(dout)
         wanted = [n for n in self.inputs if n not in self.targets]
-        several = answer if isinstance(answer, (tuple, list)) else (answer,)
+        apart = isinstance(answer, tuple) or (isinstance(answer, list) and len(wanted) > 1)
+        several = answer if apart else (answer,)
         found = dict(zip(wanted, [*several, *[None] * len(wanted)]))
         return {**found, **{name: gradient_beside(layer, name) for name in self.parameters}}
 
@@ -159,6 +162,8 @@ class FunctionSubject(Subject):
 class ModuleSubject(Subject):
     """An ``nn.Module``: the walk of autograd gives its gradients."""
 
+    walks = True
+
     def __init__(self, module: Module) -> None:
         self.layer, self.title = copy.deepcopy(module).double(), type(module).__name__
         self.inputs, _ = _arguments(module.forward)
@@ -166,6 +171,8 @@ class ModuleSubject(Subject):
         self.parameters = tuple([n for n, p in self.layer.named_parameters() if p.requires_grad])
         self.modes = ("train", "eval")
         self.sources = sources_of(module)
+        self.function = _only_function(module)
+        self.backward_source = self.function and self.function.backward
 
     def fresh(self) -> Any:
         """Return a copy that nothing has run on."""
@@ -195,7 +202,14 @@ class ModuleSubject(Subject):
         named = dict(layer.named_parameters())
         wanted = {n: t for n, t in self.given.items() if t.requires_grad}
         wanted.update({n: named[n] for n in self.parameters})
-        return walked(self.answer, wanted, dout)
+        if rule is None or self.function is None:
+            return walked(self.answer, wanted, dout)
+        right = self.function.__dict__["backward"]
+        self.function.backward = staticmethod(rule)  # type: ignore[method-assign]
+        try:
+            return walked(self.answer, wanted, dout)
+        finally:
+            self.function.backward = right  # type: ignore[method-assign]
 
 
 class CallSubject(Subject):
@@ -204,7 +218,7 @@ class CallSubject(Subject):
     def __init__(self, f: Callable[..., Any], names: tuple[str, ...], grad: Callable[..., Any] | None = None) -> None:
         self.f, self.grad, self.inputs = f, grad, names
         self.title = getattr(f, "__name__", type(f).__name__)
-        self.takes_dout = grad is None
+        self.takes_dout = self.walks = grad is None
         self.sources = []
 
     def fresh(self) -> Any:
@@ -242,11 +256,29 @@ class CallSubject(Subject):
         return walked(self.answer, leaves, dout)
 
 
+def own(layer: Any) -> dict[str, Any]:
+    """Return an object's attributes (none, where it has ``__slots__``)."""
+    return getattr(layer, "__dict__", {})
+
+
 def subject_of(layer: Any) -> Subject:
-    """Return the face of an object, or of a ``Function`` class."""
+    """Return the face of an object, or of a ``Function`` class. Raises ``DtypeError`` for what is no layer."""
+    needed = ("forward",) if isinstance(layer, Module) else ("forward", "backward")
+    if not all(callable(getattr(layer, name, None)) for name in needed):
+        raise DtypeError("check", f"a layer with {' and '.join(needed)}", type(layer).__name__)
     if isinstance(layer, type) and issubclass(layer, Function):
         return FunctionSubject(layer)
     return ModuleSubject(layer) if isinstance(layer, Module) else LayerSubject(layer)
+
+
+def _only_function(module: Module) -> type[Function] | None:
+    """Return the student's ``Function`` that the forward of a module applies, when there is one."""
+    found = []
+    for part in module.modules():
+        forward = type(part).forward
+        beside, names = getattr(forward, "__globals__", {}), getattr(getattr(forward, "__code__", None), "co_names", ())
+        found += [beside[n] for n in names if isinstance(beside.get(n), type) and issubclass(beside[n], Function)]
+    return found[0] if len(set(found)) == 1 and "backward" in found[0].__dict__ else None
 
 
 def raw(answer: Any) -> Any:
@@ -300,7 +332,7 @@ def as_float64(layer: Any) -> Any:
             return seen.setdefault(id(value), np.array(value, dtype=np.float64))
         return value
 
-    for key, value in vars(layer).items() if hasattr(layer, "__dict__") else ():
+    for key, value in own(layer).items():
         if isinstance(value, list):
             value[:] = [wide(v) for v in value]
         elif isinstance(value, dict):
@@ -312,7 +344,7 @@ def as_float64(layer: Any) -> Any:
 
 def replace(layer: Any, old: Array, new: Array) -> None:
     """Put an array of another shape in the place of ``old``, wherever the object holds it."""
-    for key, value in list(vars(layer).items()):
+    for key, value in list(own(layer).items()):
         if value is old:
             setattr(layer, key, new)
         elif isinstance(value, list):
@@ -333,12 +365,12 @@ def _parameters(layer: Any) -> list[tuple[str, Callable[[Any], Array]]]:
     if isinstance(named, dict) and named:
         return [(n, _item("params", n)) for n in named]
     given = set(inspect.signature(type(layer).__init__).parameters)
-    own = vars(layer)
+    attributes = own(layer)
     found = []
-    for name, value in own.items():
+    for name, value in attributes.items():
         if not (isinstance(value, np.ndarray) and value.dtype.kind == "f") or name.startswith(BUFFERS):
             continue
-        if name in given or any(c in own for c in _beside(name)):
+        if name in given or any(c in attributes for c in _beside(name)):
             found.append((name, _attribute(name)))
     if not found and isinstance(named, list):
         return [(f"params[{i}]", _item("params", i)) for i in range(len(named))]
@@ -359,16 +391,16 @@ def _beside(name: str) -> tuple[str, ...]:
 
 def gradient_beside(layer: Any, name: str) -> Any:
     """Return the gradient that backward left for a parameter: ``dW``, ``grads["W"]``, ``grads[0]``; else None."""
-    own = vars(layer)
+    attributes = own(layer)
     for candidate in _beside(name):
-        if candidate in own:
-            return own[candidate]
+        if candidate in attributes:
+            return attributes[candidate]
     grads = getattr(layer, "grads", None)
     if isinstance(grads, dict):
         return grads.get(name)
     named = getattr(layer, "params", None)
     if isinstance(grads, (list, tuple)) and isinstance(named, (list, tuple)):
-        place = next((i for i, p in enumerate(named) if p is own.get(name)), None)
+        place = next((i for i, p in enumerate(named) if p is attributes.get(name)), None)
         place = int(name[7:-1]) if name.startswith("params[") else place
         return grads[place] if place is not None and place < len(grads) else None
     return getattr(layer, f"d{name}", None)
