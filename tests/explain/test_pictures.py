@@ -193,15 +193,41 @@ def test_modules_are_framed_and_their_parameters_have_short_names() -> None:
     assert not list(picture(residual(), frames=False).root.groups("frame"))
 
 
-def test_a_module_called_twice_has_two_frames_or_none() -> None:
+@pytest.mark.parametrize(("between", "frames"), [(lambda h: h * 2, 2), (lambda h: h, 1)])
+def test_each_call_of_a_module_has_its_frame(between: Any, frames: int) -> None:
     gy.manual_seed(0)
-    cell = gy.nn.Sequential(gy.nn.Linear(2, 2), gy.nn.Tanh())
+    model = gy.nn.Sequential(gy.nn.Sequential(gy.nn.Linear(2, 2), gy.nn.Tanh()))
     h = gy.ones(1, 2)
-    found = explain(cell(cell(h)).sum(), names={"h": h}, scope={})
-    around, frames = frames_of(found)
-    for name in frames:
-        inside = {key for key, path in around.items() if name in path}
-        assert not leaves_and_returns(found, inside)
+    found = explain(model[0](between(model[0](h))).sum(), names={"h": h}, model=model, scope={})
+    around, known = frames_of(found)
+    insides = [{key for key, path in around.items() if name in path} for name in known]
+    assert [frame.path for frame in known.values()] == ["0"] * frames
+    assert not any(leaves_and_returns(found, inside) for inside in insides)
+    shared = {item.key for item in found.leaves}
+    assert all((not inside & shared) == (frames == 2) for inside in insides)
+
+
+def test_a_call_that_comes_back_has_no_frame() -> None:
+    class Outside(gy.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = gy.nn.Linear(2, 2), gy.nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            h = self.a(x)
+            return self.b(h) + h + HELD[0](h)
+
+    gy.manual_seed(0)
+    HELD[:] = [gy.nn.Linear(2, 2)]
+    model = gy.nn.Sequential(Outside())
+    found = explain(model(gy.ones(1, 2)).sum(), scope={})
+    around, known = frames_of(found)
+    assert {frame.path for frame in known.values()} == {"0.a", "0.b"}
+    for name in known:
+        assert not leaves_and_returns(found, {key for key, path in around.items() if name in path})
+
+
+HELD: list[Any] = []
 
 
 def leaves_and_returns(explanation: Explanation, inside: set[str]) -> bool:

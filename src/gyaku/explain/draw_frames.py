@@ -19,8 +19,9 @@ class Frame:
 def frames_of(explanation: Explanation) -> tuple[dict[str, tuple[str, ...]], dict[str, Frame]]:
     """Return the frames around each item (outermost first, by key), and the frames by name.
 
-    A module called twice has two frames. A call that others interrupt (its values leave and come back) has none, as
-    no frame could be drawn around it that does not hold what is not its own; nor has one with a single item.
+    A module called twice has two frames, with the parameters that they share outside; calls one directly behind the
+    other have one. A call that others interrupt (its values leave and come back) has none, as no frame could be drawn
+    around it that does not hold what is not its own; nor has one with a single item.
     """
     homes = {item.key: home for item in explanation.items if not item.inline and (home := _home(explanation, item))}
     around: dict[str, list[str]] = {item.key: [] for item in explanation.items}
@@ -57,8 +58,9 @@ def _paths(homes: dict[str, str]) -> list[str]:
 
 
 def _calls(explanation: Explanation, inside: set[str]) -> list[list[str]]:
-    """Return the items of a module by call: those that arrows between them join."""
-    root = {key: key for key in inside}
+    """Return the items of a module by call: the results that arrows join, and the given values that only they use."""
+    items = [item for item in explanation.items if item.key in inside]
+    root = {item.key: item.key for item in items if item.kind in ("op", "group")}
 
     def find(key: str) -> str:
         while root[key] != key:
@@ -66,13 +68,16 @@ def _calls(explanation: Explanation, inside: set[str]) -> list[list[str]]:
             key = root[key]
         return key
 
-    for arrow in explanation.arrows:
-        if arrow.source in inside and arrow.target in inside:
-            root[find(arrow.target)] = find(arrow.source)
+    for item in items:
+        for arrow in item.arrows:
+            if arrow.source in root:
+                root[find(item.key)] = find(arrow.source)
     calls: dict[str, list[str]] = {}
-    for item in explanation.items:
-        if item.key in inside:
-            calls.setdefault(find(item.key), []).append(item.key)
+    for item in items:
+        users = {item.key} if item.key in root else {a.target for a in explanation.out_of(item.key)}
+        homes = {find(key) for key in users} if users <= root.keys() else set()
+        if len(homes) == 1:
+            calls.setdefault(homes.pop(), []).append(item.key)
     return list(calls.values())
 
 
