@@ -12,6 +12,7 @@ import pytest
 import gyaku as gy
 from gyaku import nn, optim
 from gyaku.base.errors import TraceError
+from gyaku.core.mode import observe
 
 Point = namedtuple("Point", "x y")
 
@@ -385,3 +386,50 @@ def test_the_program_is_printable_and_names_lines() -> None:
     assert "matmul" in text and "f32[4,3]" in text and "# w" in text
     assert {e.where for e in program.equations} == {f"{__file__}:{line_of(f, 'return')}"}
     assert len(step.program(gy.ones(4, 2))) <= len(program)
+
+
+def test_without_llvmlite_calls_run_eagerly_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    p = nn.Parameter(gy.ones(1))
+    o = optim.SGD([p], lr=1.0)
+
+    def f(x: Any) -> Any:
+        o.zero_grad()
+        (p * x).sum().backward()
+        o.step()
+        return p.sum()
+
+    step = gy.compile(f)
+    with pytest.warns(UserWarning, match=r"llvmlite.*gyaku\[compile\]"):
+        assert step(gy.ones(1)).item() == 0
+    assert step(gy.ones(1)).item() == -1 and "llvmlite" in step.fallback_reason
+    found = step.steps(np.ones((3, 1), np.float32), rows=[[0], [1]], hyper={"lr": [0.5, 0.25]})
+    assert found.tolist() == [-1.5, -1.75]
+
+
+def test_what_machine_code_lacks_runs_eagerly() -> None:
+    pytest.importorskip("llvmlite")
+    step = gy.compile(lambda x: x.sort().values.cumsum(0))
+    x = gy.tensor([3.0, 1.0, 2.0])
+    try:
+        with pytest.warns(UserWarning, match="machine code lacks"):
+            assert step(x).tolist() == [1, 3, 6]
+    except pytest.fail.Exception:  # it may learn to
+        assert not step.fallback_reason
+    assert step(x).tolist() == [1, 3, 6]
+
+
+def test_observers_see_the_operations_of_eager_code() -> None:
+    class Watching:
+        seen: list[str] = []
+
+        def after_forward(self, op: Any, inputs: Any, output: Any, node: Any) -> None:
+            self.seen.append(op.name)
+
+    step = compiled(lambda x: (x * 0.5).exp().sum())
+    step(gy.ones(2))
+    with observe(Watching()):
+        step(gy.ones(2))
+    assert Watching.seen == ["mul", "exp", "sum"]

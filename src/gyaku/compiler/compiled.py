@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import threading
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
 from gyaku.backend.tracing import tracing
-from gyaku.base.errors import ArgumentError, MissingPackageError, ShapeError, TraceError
+from gyaku.base.errors import ArgumentError, ShapeError, TraceError
 from gyaku.compiler import interpret
 from gyaku.compiler import steps as many
 from gyaku.compiler.arguments import Arguments
@@ -46,6 +47,8 @@ class Compiled:
         self._extra: list[Any] = []  # live tensors and generators that a trace met and no walk finds
         self._failures = 0
         self._wide = False
+        self._never = False  # no call can be compiled
+        self._lacking: type[BaseException] = OutOfRange  # what the runner raises for what it cannot express
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -70,6 +73,8 @@ class Compiled:
         """Run the function's program on these arguments."""
         if tracing.recorder is not None or state.observers:
             return self.function(*args, **kwargs)
+        if self._never:
+            return self._eagerly(args, kwargs)
         with self._lock:
             bound, taken = self._bound(args, kwargs)
             if bound.entry.reason:
@@ -78,6 +83,15 @@ class Compiled:
                 return bound.run(*taken)
             except OutOfRange:
                 return self._outside(args, kwargs)
+            except self._lacking as lacking:
+                self._give_up(bound, lacking)
+                return self._eagerly(args, kwargs)
+
+    def _give_up(self, bound: Bound, lacking: BaseException) -> None:
+        """Leave this kind of call to eager code: machine code lacks something."""
+        bound.entry.traced, bound.entry.reason = None, f"machine code lacks {lacking}"
+        self._last = None
+        self._say(bound.entry.reason)
 
     def _bound(self, args: Any, kwargs: Any) -> tuple[Bound, Any]:
         bound = self._last
@@ -161,6 +175,7 @@ class Compiled:
             entry = Entry(None, reason=f"each call of the function must do the same, but {change}")
             if self._failures < 3:
                 return entry, found, tensors  # the first call may only be building what later calls find
+            self._never = True
         self._entries.setdefault(key, []).append(entry)
         return entry, found, tensors
 
@@ -193,17 +208,16 @@ class Compiled:
         return entry
 
     def _machine_code(self, traced: Traced) -> tuple[Any, str]:
-        try:
-            from gyaku.compiler.cpu import Executable, Unsupported
-        except (MissingPackageError, ModuleNotFoundError) as missing:
-            return None, f"machine code needs another package ({missing})"
+        if importlib.util.find_spec("llvmlite") is None:
+            self._never = True
+            return None, "machine code needs the package 'llvmlite' (pip install 'gyaku[compile]')"
+        from gyaku.compiler.cpu import Executable, Unsupported
+
+        self._lacking = Unsupported
         if ranges_of(traced.program)[1]:
             return None, "the function computes indices by itself"
         traced.program = optimized(traced.program)
-        try:
-            return Executable(traced.program, self.threads), ""
-        except Unsupported as lacking:
-            return None, str(lacking)
+        return Executable(traced.program, self.threads), ""
 
     def _say(self, reason: str) -> None:
         said, self.fallback_reason = self.fallback_reason, reason
@@ -225,12 +239,19 @@ class Compiled:
             raise ShapeError("steps", f"one value a step ({len(rows)})", str({k: v.shape for k, v in hyper.items()}))
         if len(rows) == 0:
             raise ShapeError("steps", "at least one step", "none")
+        if self._never:
+            groups = [g for o in Found(self.function).optimizers for g in o.param_groups]
+            return many.one_by_one(self, groups, arrays, rows, hyper, rng)
         with self._lock:
             bound, _ = self._bound(tuple([new_tensor(a[rows[0]]) for a in arrays]), {})
             groups = [g for o in bound.found.optimizers for g in o.param_groups]
             if not many.can_run_many(bound, arrays, rows) or not self._same_truths(bound, hyper):
                 return many.one_by_one(self, groups, arrays, rows, hyper, rng)
-            results = many.run_many(bound, arrays, rows, hyper, rng)
+            try:
+                results = many.run_many(bound, arrays, rows, hyper, rng)
+            except self._lacking as lacking:
+                self._give_up(bound, lacking)
+                return many.one_by_one(self, groups, arrays, rows, hyper, rng)
             for group in groups:
                 group.update({name: float(values[-1]) for name, values in hyper.items() if name in group})
             return results
