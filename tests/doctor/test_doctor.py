@@ -25,6 +25,12 @@ T = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(np.int64)
 DEV = X[:60], T[:60]
 
 
+@pytest.fixture(autouse=True)
+def no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is seen must not depend on how busy the machine is."""
+    monkeypatch.setattr("gyaku.doctor.callback._SHARE", float("inf"))
+
+
 def trained(doctor: Doctor | None, **options: Any) -> tuple[Any, Any]:
     model = gy.models.MLP(6, options.pop("hidden", [16, 16]), 2, norm="batch", dropout=0.2, activation="relu")
     callbacks = [doctor] if doctor is not None else []
@@ -47,6 +53,13 @@ def test_it_looks_every_so_many_steps_and_finds_nothing_in_a_healthy_run() -> No
     assert [k for k, _ in doctor.trace.looks] == [0, 1, 20, 40]
     assert doctor.verdict.healthy and str(doctor.verdict) == "healthy: nothing found in 48 steps"
     assert all(layer.update_ratio for layer in doctor.trace.looks[-1][1])
+
+
+def test_where_looking_is_dear_it_looks_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gyaku.doctor.callback._SHARE", 0.0)
+    doctor = Doctor(every=1)
+    trained(doctor)
+    assert len(doctor.trace.looks) == 4 and len(doctor.trace.losses) == 48 and doctor.verdict.healthy
 
 
 def test_it_keeps_few_looks_however_long_training_is(monkeypatch: pytest.MonkeyPatch) -> None:
