@@ -12,7 +12,7 @@ from gyaku.base.errors import DtypeError
 from gyaku.check import numeric
 from gyaku.check.chance import fixed_chance, restart
 from gyaku.check.numeric import Array, Arrays, Jacobian
-from gyaku.check.subjects import Subject
+from gyaku.check.subjects import Subject, copied
 
 _FINER = (1.0, 1.0, 1.0, 0.1, 0.01)  # of the step: after two moves away from kinks, a smaller step avoids them
 _ALL, _SOME = 400, 24  # arrays with more elements than the first are checked at so many, drawn at random
@@ -79,7 +79,7 @@ class Case:
 
     def output(self, arrays: Arrays) -> Array:
         """Return y at other arrays, from a fresh copy, with the random numbers of this case."""
-        layer = copy.deepcopy(self.base)
+        layer = copied(self.base)
         with self.quiet():
             y = self.subject.forward(layer, {k: v.copy() for k, v in arrays.items()}, self.mode)
         several = y if isinstance(y, tuple) else (y,)
@@ -214,7 +214,7 @@ class Run:
 
     def __init__(self, case: Case, dout: Array, rule: Any, reseed: int | None) -> None:
         subject = case.subject
-        self.layer = copy.deepcopy(case.base)
+        self.layer = copied(case.base)
         self.given = {k: v.copy() for k, v in case.arrays.items()}
         self.dout = np.array(dout, dtype=np.float64)
         self.error: Exception | None = None

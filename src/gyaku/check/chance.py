@@ -13,6 +13,7 @@ import numpy as np
 from gyaku.backend.random import Generator, default_generator
 
 _new_rng = np.random.default_rng  # the real one, also while a layer sees the seeded one
+_seeds: list[int] = []  # of the blocks that are open
 
 
 def sources_of(layer: Any) -> list[Any]:
@@ -28,16 +29,26 @@ def sources_of(layer: Any) -> list[Any]:
 def fixed_chance(seed: int, sources: list[Any]) -> Iterator[None]:
     """Start NumPy's, Python's and Gyaku's random numbers, and ``sources``, at ``seed``; afterwards all are as before.
 
-    ``np.random.default_rng()`` without a seed gets this one.
+    ``np.random.default_rng()`` without a seed gets this one. Inside of another such block, only the start is new.
     """
+    with contextlib.nullcontext() if _seeds else _all_restored(sources):
+        _seeds.append(seed)
+        restart(seed, sources)
+        try:
+            yield
+        finally:
+            _seeds.pop()
+
+
+@contextlib.contextmanager
+def _all_restored(sources: list[Any]) -> Iterator[None]:
     numpy_state, python_state, own_state = np.random.get_state(), random.getstate(), default_generator.get_state()
     before = [_state_of(source) for source in sources]
 
     def seeded(given: Any = None) -> np.random.Generator:
-        return _new_rng(seed if given is None else given)
+        return _new_rng(_seeds[-1] if given is None else given)
 
     np.random.default_rng = seeded  # type: ignore[assignment]
-    restart(seed, sources)
     try:
         yield
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 from gyaku.backend.random import Generator
 from gyaku.check.case import Case
 from gyaku.check.hypotheses import agree
-from gyaku.check.subjects import LayerSubject, own
+from gyaku.check.subjects import LayerSubject, copied, own
 
 Array = Any
 
@@ -95,7 +94,7 @@ def repeated(a: Case, b: Case) -> Iterator[Found]:
     """Yield what a second forward and backward on one object does differently from a fresh object."""
     if not isinstance(a.subject, LayerSubject) or a.first.error or b.first.error:
         return
-    layer, subject = copy.deepcopy(a.base), a.subject
+    layer, subject = copied(a.base), a.subject
     first, before, _ = _again(subject, layer, a)
     second, _, y = _again(subject, layer, b)
     if first is None or second is None:
@@ -151,7 +150,7 @@ def interleaved(a: Case, b: Case) -> Iterator[Found]:
     subject = a.subject
     if not isinstance(subject, LayerSubject) or a.first.error or b.first.error:
         return
-    one, two = copy.deepcopy(a.base), copy.deepcopy(b.base)
+    one, two = copied(a.base), copied(b.base)
     with a.quiet():
         try:
             subject.forward(one, {k: v.copy() for k, v in a.arrays.items()}, a.mode)

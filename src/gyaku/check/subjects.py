@@ -82,7 +82,7 @@ class LayerSubject(Subject):
 
     def fresh(self) -> Any:
         """Return a copy that nothing has run on."""
-        return copy.deepcopy(self.layer)
+        return copied(self.layer)
 
     def values(self) -> Arrays:
         """Return the parameters' values."""
@@ -176,7 +176,7 @@ class ModuleSubject(Subject):
 
     def fresh(self) -> Any:
         """Return a copy that nothing has run on."""
-        return copy.deepcopy(self.layer)
+        return copied(self.layer)
 
     def values(self) -> Arrays:
         """Return the parameters' values."""
@@ -259,6 +259,25 @@ class CallSubject(Subject):
 def own(layer: Any) -> dict[str, Any]:
     """Return an object's attributes (none, where it has ``__slots__``)."""
     return getattr(layer, "__dict__", {})
+
+
+_ATOMS = {bool, int, float, str, type(None)}
+
+
+def copied(layer: Any) -> Any:
+    """Return what ``copy.deepcopy`` returns, faster for a plain object with arrays (this is done before every forward).
+
+    An array that lies in several places of the object does so in the copy.
+    """
+    kind = type(layer)
+    if type(own(layer)) is not dict or not own(layer) or hasattr(kind, "__deepcopy__") or hasattr(kind, "__slots__"):
+        return copy.deepcopy(layer)
+    new, memo = object.__new__(kind), {}  # type: tuple[Any, dict[int, Any]]
+    for key, value in own(layer).items():
+        if type(value) is np.ndarray and id(value) not in memo:
+            memo[id(value)] = value.copy()
+        new.__dict__[key] = value if type(value) in _ATOMS else copy.deepcopy(value, memo)
+    return new
 
 
 def subject_of(layer: Any) -> Subject:
