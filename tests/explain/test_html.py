@@ -64,7 +64,9 @@ def test_names_cannot_break_out(name: str) -> None:
     page = draw.html(network(name=name))
     assert Tags(page).open == [] and len(re.findall(r"</script>", page)) == 1
     assert not [a for tag, a in Tags(page).seen if tag in ("b", "img") or "onerror" in a]
-    assert data_of(page)["levels"]
+    inserted = re.findall(r"<(\w+)", json.dumps(data_of(page)))  # what the player puts into the page as HTML
+    assert inserted and set(inserted) <= {"i", "b", "sup", "sub", "span"}
+    assert "<b>" not in json.dumps(data_of(page)["levels"][-1]["items"])
 
 
 def test_steps_go_forward_then_backward_and_show_everything_once() -> None:
