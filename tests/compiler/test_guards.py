@@ -380,3 +380,44 @@ def test_many_kinds_of_calls_are_said_once() -> None:
         for n in range(12):
             assert step(gy.ones(1), n).item() == n
     assert len(told) == 1 and "8" in str(told[0].message)
+
+
+def test_what_was_asked_of_numbers_is_asked_again() -> None:
+    p = nn.Parameter(gy.zeros(1))
+    o = optim.SGD([p], lr=1.0)
+
+    @gy.compile(runner="interpret")
+    def step(a: float) -> Any:
+        rate = o.param_groups[0]["lr"]
+        return p + (1 if a * 2 > 3 else 10) + (100 if rate > 0.5 else 200)
+
+    for a, rate, wanted in ((1.0, 1.0, 110), (2.0, 0.7, 101), (5.0, 0.1, 201), (0.1, 0.2, 210), (0.5, 3.0, 110)):
+        o.param_groups[0]["lr"] = rate
+        assert step(a).item() == wanted
+    assert step.traces == 4
+
+
+def test_updates_in_pytorchs_style() -> None:
+    class Plain(optim.Optimizer):
+        def __init__(self, params: Any, lr: float, momentum: float) -> None:
+            super().__init__(params, {"lr": lr, "momentum": momentum})
+
+        @gy.no_grad()
+        def step(self) -> None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    state = self.state[p]
+                    if "buffer" not in state:
+                        state["buffer"] = gy.zeros_like(p)
+                    state["buffer"].mul_(group["momentum"]).add_(p.grad)
+                    p.add_(state["buffer"], alpha=-group["lr"])
+
+    pair = Pair(make=lambda: nn.Linear(3, 2), optimizer=lambda p: Plain(p, 0.1, 0.9))
+    with pytest.warns(UserWarning, match="runs eagerly"):  # the first call makes the buffers
+        pair.agree()
+    for rate in (0.1, 0.1, 0.05):
+        pair.both(lambda m, o, rate=rate: o.param_groups[0].update(lr=rate))
+        pair.agree()
+    assert pair.compiled.traces == 1 and not pair.compiled.fallback_reason

@@ -38,8 +38,10 @@ class Entry:
 
     def holds(self, found: Found, numbers: Any) -> bool:
         """Return whether the numbers that the function asked about are 0, or not, as they were."""
-        truths = self.traced.truths.items() if self.traced is not None else ()
-        return all(bool(number_at(s, found, numbers)) == truth for s, truth in truths if s[0] != "counter")
+        if self.traced is None or self.traced.conditions is None:
+            return True
+        classes = self.traced.counters
+        return self.traced.conditions.hold(lambda s: number_at(s, found, numbers, classes))
 
 
 class Bound:
@@ -67,6 +69,9 @@ class Bound:
             self._place(i, traced.sources[v])
         self.ranges = [(i, e.param("low"), e.param("high"), e.param("also")) for i, e in ranges_of(traced.program)[0]]
         self.contiguous = entry.contiguous
+        asked = {s[0] for s in traced.conditions.sources} if traced.conditions is not None else set()
+        self.conditions = traced.conditions if "number" not in asked else None  # with arguments: looked at by ``takes``
+        self.counting = "counter" in asked and "number" not in asked
         self.draws = [(g, blocks) for g, blocks in zip(found.generators, traced.drawn) if blocks]
         self.groups = [g for o in found.optimizers for g in o.param_groups]
         self._see_groups()
@@ -160,13 +165,14 @@ class Bound:
                 if b is not a and (type(b) is not np.ndarray or b.shape != a.shape or b.dtype != a.dtype):
                     return False
             self._see_arrays()
+        if self.counting and not self.entry.holds(self.found, ()):
+            return False
         return self.traced.clears or [t._grad is not None for t in self.wanted] == self.present
 
     def _other_numbers(self) -> bool:
         """Take other numbers of the groups; return whether they are numbers that this program may be given."""
         kinds = [[(k, hyper_key(k, v)) for k, v in g.items() if k != "params"] for g in self.groups]
-        truths = [(s, truth) for s, truth in self.traced.truths.items() if s[0] == "hyper"]
-        if kinds != self.kinds or any(bool(number_at(s, self.found, ())) != truth for s, truth in truths):
+        if kinds != self.kinds or (self.conditions is not None and not self.entry.holds(self.found, ())):
             return False
         if any(params is not g["params"] for params, g in zip(self.params, self.groups)):
             return False
@@ -288,13 +294,15 @@ class SharedMemory(GraphError):
         super().__init__("compiled step", "tensors with memory of their own", "memory shared by two of them")
 
 
-def number_at(source: tuple[Any, ...], found: Found, numbers: Any) -> float:
+def number_at(source: tuple[Any, ...], found: Found, numbers: Any, classes: Any = ()) -> float:
     """Return what a number of the program is now: a hyper-parameter, a counter or an argument."""
     if source[0] == "hyper":
         value = found.optimizers[source[1]].param_groups[source[2]][source[3]]
         for k in source[4:]:
             value = value[k]
         return float(value)
+    if source[0] == "counter":
+        return found.counts[classes[source[1]][0]].value
     return float(numbers[source[1]])
 
 

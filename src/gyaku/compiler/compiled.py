@@ -17,7 +17,7 @@ from gyaku.base.errors import ArgumentError, ShapeError, TraceError
 from gyaku.compiler import interpret
 from gyaku.compiler import steps as many
 from gyaku.compiler.arguments import Arguments
-from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, ranges_of
+from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, number_at, ranges_of
 from gyaku.compiler.found import Found, mode_key
 from gyaku.compiler.passes import optimized
 from gyaku.compiler.primitives import OutOfRange
@@ -258,9 +258,18 @@ class Compiled:
 
     def _same_truths(self, bound: Bound, hyper: dict[str, Any]) -> bool:
         """Return whether the program asked nothing of a hyper-parameter that the steps would answer otherwise."""
-        truths = bound.traced.truths
-        asked = [(s[3], truth) for s, truth in truths.items() if s[0] == "hyper" and s[3] in hyper]
-        return all(bool(((hyper[name] != 0) == truth).all()) for name, truth in asked)
+        conditions = bound.traced.conditions
+        if conditions is None:
+            return True
+        asked = {s[3] for s in conditions.sources if s[0] == "hyper"} & set(hyper)
+        if any(s[0] == "counter" for s in conditions.sources):
+            return False
+        steps = len(next(iter(hyper.values()))) if asked else 0
+
+        def number(k: int, s: Any) -> float:
+            return float(hyper[s[3]][k]) if s[3] in asked else number_at(s, bound.found, ())
+
+        return all(conditions.hold(functools.partial(number, k)) for k in range(steps))
 
     def epochs(
         self,

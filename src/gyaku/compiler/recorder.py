@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections import Counter as Tally
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,15 @@ class Live:
             elif type(thing) is Generator:
                 found.generators[id(thing)] = thing
         return found
+
+
+def _alone() -> int:
+    """Return the reference count of a cell that one tensor alone knows (it differs between Python versions)."""
+    t = Tensor()
+    return sys.getrefcount(t._cell)
+
+
+_ALONE = _alone()
 
 
 class Recorder:
@@ -191,6 +201,13 @@ class Recorder:
         self.generators.append(generator)
         self.drawn.append(0)
         return len(self.generators) - 1
+
+    def make_room(self, t: Tensor, values: Any) -> None:
+        """Let a tensor made inside the function hold a value of the program from now on."""
+        if isinstance(t._array, np.ndarray) and isinstance(values, (Tracer, Scalar)):
+            if sys.getrefcount(t._cell) > _ALONE:
+                raise refused("a traced value written into memory that views share", "build a new tensor instead")
+            t._array = Tracer(self, self.captured(t._array))
 
     def draw(self) -> Any:
         """Refuse a draw other than a mask."""

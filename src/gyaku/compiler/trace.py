@@ -14,6 +14,7 @@ from gyaku.backend.namespace import NAMESPACES
 from gyaku.backend.tracing import tracing
 from gyaku.base.errors import TraceError
 from gyaku.compiler.found import Found, Names, is_dynamic
+from gyaku.compiler.interpret import Executable
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.recorder import Live, Recorder, Source
 from gyaku.compiler.tracer import Scalar, Tracer
@@ -36,7 +37,7 @@ class Traced:
     grads: dict[int, Any] = field(default_factory=dict)  # tensor -> None (let go) or the number of a result
     hypers: list[tuple[int, int, str, Any]] = field(default_factory=list)  # (optimizer, group, name, result or value)
     written: list[int] = field(default_factory=list)  # tensors whose memory the program writes to
-    truths: dict[Source, bool] = field(default_factory=dict)  # numbers that must be 0 or not, as they were
+    conditions: Conditions | None = None  # what the function asked of numbers
     stepped: list[int] = field(default_factory=list)  # parameters that an optimizer has moved
     counters: list[list[int]] = field(default_factory=list)  # counters that are one number
     drawn: list[int] = field(default_factory=list)  # blocks of random words, by generator
@@ -49,6 +50,30 @@ class Leaf:
 
     kind: str  # tensor, number, live
     number: int
+
+
+class Conditions:
+    """What a function asked of numbers while it was traced, as a program of these numbers, with the answers."""
+
+    def __init__(self, program: Program, sources: list[Source], answers: list[bool]) -> None:
+        self.executable, self.sources, self.answers = Executable(program), sources, answers
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> Conditions:
+        """Return the conditions of a trace."""
+        needed, equations = set(recorder.asked), []
+        for e in reversed(recorder.equations):
+            if any(v in needed for v in e.outputs):
+                equations.append(e)
+                needed |= set(e.vars)
+        pairs = [(v, s) for v, s in zip(recorder.inputs, recorder.sources, strict=True) if v in needed]
+        program = Program([v for v, _ in pairs], equations[::-1], list(recorder.asked), [None] * len(recorder.asked))
+        return cls(program, [s for _, s in pairs], list(recorder.asked.values()))
+
+    def hold(self, number: Callable[[Source], float]) -> bool:
+        """Return whether the answers are the same for what ``number`` gives."""
+        found = self.executable.run([number(s) for s in self.sources])
+        return all(bool(y) == answer for y, answer in zip(found, self.answers, strict=True))
 
 
 class Trace:
@@ -228,8 +253,7 @@ class Trace:
         traced.program = Program(inputs, recorder.equations, self.outputs, into, recorder.names)
         traced.sources, traced.drawn = sources, recorder.drawn
         traced.counters = recorder.classes
-        source_of = dict(zip(recorder.inputs, recorder.sources, strict=True))
-        traced.truths = {source_of[v]: truth for v, truth in recorder.asked.items()}
+        traced.conditions = Conditions.of(recorder) if recorder.asked else None
         traced.clears = traced.clears and not any(s[0] == "grad" for s in sources.values())
         self.found.generators[:] = recorder.generators
         return traced

@@ -16,6 +16,7 @@ import numpy as np
 from gyaku.backend.namespace import NAMESPACES
 from gyaku.backend.tracing import Weak, tracing
 from gyaku.base.errors import TraceError
+from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Var
 from gyaku.core.node import format_line, inside
 
@@ -136,11 +137,9 @@ class Scalar(_Operators, Weak):
         return self._var
 
     def __bool__(self) -> bool:
-        """Whether the number is not 0: known for an input, for whose other answer there is another program."""
+        """Whether the number is not 0, where no array is involved; for the other answer there is another program."""
         if self.value is None:
             raise refused("`if` (or `while`, `and`, `not`, `bool()`) on a traced number")
-        if self.recorder.sources[self.recorder.inputs.index(self._var)][0] == "counter":
-            raise refused("`if` on a counter of the optimizer")
         self.recorder.asked[self._var] = bool(self.value)
         return bool(self.value)
 
@@ -318,8 +317,11 @@ def emit(op: str, *inputs: Any, **params: Any) -> Any:
     if recorder is None:
         raise refused("a traced value outside its compiled function", "return it from the function")
     made = recorder.add(op, tuple([recorder.operand(v) for v in inputs]), params)
-    values = [Scalar(recorder, v) if v.weak else Tracer(recorder, v) for v in made]
-    return values[0] if len(values) == 1 else tuple(values)
+    if not made[0].weak:
+        return Tracer(recorder, made[0])
+    known = [v.value if isinstance(v, Scalar) else v for v in inputs]
+    plain = all(isinstance(v, (bool, int, float)) for v in known)
+    return Scalar(recorder, made[0], evaluate(op, params, known) if plain else None)
 
 
 def view_of(x: Any, op: str, params: dict[str, Any]) -> Tracer:

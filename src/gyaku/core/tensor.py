@@ -12,6 +12,7 @@ import numpy as np
 
 from gyaku.backend.devices import CPU, device, device_of, move
 from gyaku.backend.dtypes import ALIASES, ALL, dtype, from_numpy_dtype, get_default_dtype, to_dtype
+from gyaku.backend.tracing import tracing
 from gyaku.base.errors import DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.hooks import RemovableHandle, RetainGrad
 from gyaku.core.mode import state
@@ -407,6 +408,8 @@ def write(t: Tensor, values: Any, key: Any = ...) -> Tensor:
         raise GraphError(
             "in-place write", "memory of its own", "a read-only or expanded view", hint="use .clone() first"
         )
+    if tracing.recorder is not None:
+        tracing.recorder.make_room(t, values)
     t._array[key] = values
     wrote(t)
     return t
