@@ -12,6 +12,7 @@ pytest.importorskip("llvmlite")
 from compiler.small import compare, program
 from gyaku.backend.random import Generator
 from gyaku.base.errors import PositionError
+from gyaku.compiler import pool
 from gyaku.compiler.cpu import Executable, sensible_threads
 from gyaku.compiler.primitives import PRIMITIVES
 
@@ -269,3 +270,25 @@ def test_labels_out_of_range_never_touch_other_memory() -> None:
     assert y.tolist() == [x[0, 0], x[1, 2], x[2, 0], x[3, 2]]
     with pytest.raises(PositionError):
         PRIMITIVES["require_range"].evaluate({"low": 0, "high": 3}, t)
+
+
+def test_an_interrupt_while_waiting_leaves_no_thread_behind(monkeypatch: Any) -> None:
+    x, w = numbers(64, 40), numbers(30, 40)
+    runner = Executable(program(descent, [x, w, 0.01], [1, None]), 2)
+    runner.run([x, w, 0.001])
+    worker = pool._workers[0]
+    real = worker.done
+
+    class Interrupted:
+        release = real.release
+
+        def acquire(self) -> None:
+            worker.done = real  # type: ignore[assignment]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(worker, "done", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        runner.run([x, w, 0.001])
+    before = w.copy()
+    runner.run([x, w, 0.001])
+    assert not np.array_equal(before, w)

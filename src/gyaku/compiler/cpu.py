@@ -10,7 +10,7 @@ import numpy as np
 
 from gyaku.backend.threads import available_threads
 from gyaku.compiler import machine
-from gyaku.compiler.emit import module_of
+from gyaku.compiler.emit import FINISHED, module_of
 from gyaku.compiler.fuse import VIEWS, Fusion, Unsupported
 from gyaku.compiler.pool import run_together
 from gyaku.compiler.primitives import evaluate
@@ -104,6 +104,7 @@ class _Bound:
         self.work = _aligned(plan.work_bytes)
         self.private = _aligned(max(plan.private_bytes, 64) * plan.threads)
         self.sync = _aligned(256)
+        self.finished = self.sync.view(np.int64)[FINISHED:]
         self.entries = code.emitter.table
         self.table = np.zeros((len(self.entries), 2), np.int64)
         self.scalars = [np.zeros((), v.dtype) for v in program.inputs]
@@ -164,7 +165,7 @@ class _Bound:
         if self.code.threads == 1:
             self.code.functions[0](self.address, steps, self.gate)
         else:
-            run_together(self.code.functions, self.address, steps, self.gate)
+            run_together(self.code.functions, self.finished, self.address, steps, self.gate)
         for callback in self.callbacks:
             callback.raise_error()
 

@@ -50,6 +50,9 @@ rest:
   br label %wait"""
 
 
+FINISHED = 16  # the cell of the threads' common memory that says that thread 0 is through
+
+
 class Emitter:
     """Writes the module; ``table`` lists what each pointer of the run-time table is."""
 
@@ -233,6 +236,8 @@ class Emitter:
                     self._tock(f, clock, number, thread)
             if self.plan.threads > 1:
                 f.do("call void @barrier(ptr %sync)")
+        if thread == 0 and self.plan.threads > 1:
+            f.do(f"store i64 1, ptr {f.address('%sync', FINISHED, np.int64)}")
         f.do("ret void")
         return f
 

@@ -21,6 +21,7 @@ class _Worker(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Work whenever woken."""
         while True:
             self.go.acquire()
             self.work()
@@ -31,15 +32,35 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def run_together(functions: Sequence[Any], *arguments: Any) -> None:
-    """Call ``functions[t](*arguments)`` on thread t, the first here, and wait for all. ctypes lets go of the lock."""
+def run_together(functions: Sequence[Any], finished: Any, *arguments: Any) -> None:
+    """Call ``functions[t](*arguments)`` on thread t, the first here, and wait for all. ctypes lets go of the lock.
+
+    The functions wait for one another, so once one has begun all must run. ``finished`` is a cell that the first sets
+    to 1: an interrupt (Ctrl-C) that comes between two lines here is raised again after the run is complete.
+    """
     with _lock:
         while len(_workers) < len(functions) - 1:
             _workers.append(_Worker())
-        used = _workers[: len(functions) - 1]
-        for worker, function in zip(used, functions[1:], strict=True):
-            worker.work = functools.partial(function, *arguments)
-            worker.go.release()
-        functions[0](*arguments)
-        for worker in used:
-            worker.done.acquire()
+        waiting = list(zip(_workers, functions[1:]))
+        woken: list[_Worker] = []
+        finished[0] = 0
+        try:
+            _run(functions[0], waiting, woken, finished, arguments)
+        except BaseException:
+            _run(functions[0], waiting, woken, finished, arguments)
+            raise
+
+
+def _run(first: Any, waiting: list[Any], woken: list[_Worker], finished: Any, arguments: Any) -> None:
+    """Do what is left of a run: wake the others, run the first function, wait for the others."""
+    while waiting:
+        worker, function = waiting[-1]
+        worker.work = functools.partial(function, *arguments)
+        woken.append(worker)
+        waiting.pop()
+        worker.go.release()
+    if not finished[0]:
+        first(*arguments)
+    while woken:
+        woken[-1].done.acquire()
+        woken.pop()
