@@ -30,9 +30,10 @@ def test_the_events_come_in_order_with_the_loops_numbers() -> None:
     for event in EVENTS:
         setattr(Every, event, lambda self, loop, event=event: seen.append((event, loop.epoch, loop.batch)))
     run(Every())
-    batch = [("on_batch_start", 1, 0), ("on_batch_end", 1, 0), ("on_batch_start", 1, 1), ("on_batch_end", 1, 1)]
-    assert seen[:6] == [("on_fit_start", 1, 0), ("on_epoch_start", 1, 0), *batch]
-    assert seen[6][0] == "on_epoch_end"
+    first = [("on_batch_start", 1, 0), ("on_batch_end", 1, 0), ("on_steps_end", 1, 1)]
+    batch = [*first, ("on_batch_start", 1, 1), ("on_batch_end", 1, 1), ("on_steps_end", 1, 2)]
+    assert seen[:8] == [("on_fit_start", 1, 0), ("on_epoch_start", 1, 0), *batch]
+    assert seen[8][0] == "on_epoch_end"
     assert [event for event, _, _ in seen].count("on_batch_end") == 4  # the fifth sample joins the second batch
     assert seen[-1][0] == "on_fit_end"
 

@@ -19,6 +19,7 @@ EQUAL = (MODEL_FILE, METRICS, STATS, "arrays.safetensors", "results.json")
 SETTINGS = {
     "data": "moons", "limit": 60, "epochs": 4, "batch": 8, "hidden": (6, 5), "norm": "batch", "dropout": 0.3,
     "optimizer": "adamw", "schedule": "onecycle", "clip": 1.0, "patience": 9, "threads": 1,
+    "compile": True,
 }  # fmt: skip
 
 # Kills itself when an event has come so often; what a run writes until then is all a resume has.
@@ -39,9 +40,9 @@ class Killer:
 setattr(Killer, event, Killer._count)
 import gyaku.train.loop as loop
 before = loop.Loop.run
-def run(self, *, resume):
+def run(self, **options):
     self.interval = 0.0  # a checkpoint after every batch
-    return before(self, resume=resume)
+    return before(self, **options)
 loop.Loop.run = run
 train_run(Config(**eval(settings)), folder, callbacks=(Killer(),), resume=how == "resume")
 """

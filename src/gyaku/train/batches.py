@@ -66,6 +66,7 @@ class Batches:
         whole = on == CPU or augment is not None
         self.x: Any
         self.t: Any
+        x, t = np.ascontiguousarray(x), np.ascontiguousarray(t)
         self.x, self.t = (x, t) if whole else (move(x, on), move(t, on))
         self._epoch, self._order = 0, np.arange(0)
         rest = self.n % batch_size
@@ -78,6 +79,29 @@ class Batches:
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self.root.split(f"order/{epoch}").permutation(self.n)
         return self._order
+
+    def size_of(self, batch: int) -> int:
+        """Return the number of samples of a batch; only the last may differ from the others."""
+        return self.size if batch < self.count - 1 else self.n - (self.count - 1) * self.size
+
+    def alike(self, batch: int) -> int:
+        """Return how many batches from this one on have its size."""
+        last = self.count - 1
+        return 1 if batch == last else last - batch + (self.size_of(last) == self.size)
+
+    def take_many(self, epoch: int, batch: int, steps: int) -> tuple[Array, Array, Array]:
+        """Return inputs, targets and the rows (steps, size) that make up some batches of one size."""
+        size, first = self.size_of(batch), batch * self.size
+        rows = self.order(epoch)[first : first + steps * size].reshape(steps, size)
+        if self.augment is None:
+            return self.x, self.t, rows
+        streams = (self.root.split(f"augment/{epoch}/{batch + k}") for k in range(steps))
+        x = np.concatenate([self.augment(self.x[r], g) for r, g in zip(rows, streams, strict=True)])
+        return x, self.t[rows.ravel()], np.arange(rows.size).reshape(rows.shape)
+
+    def states(self, epoch: int, batch: int, steps: int) -> Array:
+        """Return seed, stream and counter (steps, 3) of what the layers draw from in some batches."""
+        return self.root.states(f"layers/{epoch}/{batch + k}" for k in range(steps))
 
     def take(self, epoch: int, batch: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of one batch as fresh tensors on the device."""

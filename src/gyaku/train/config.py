@@ -66,6 +66,7 @@ class Config:
     seed: int = 0
     device: str = "cpu"
     threads: int | None = None
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -90,8 +91,6 @@ class Config:
         config = dataclasses.replace(self, **made)
         config._refuse_what_does_not_go_together(data)
         config._refuse_what_no_memory_holds(data)
-        if config.threads is None and config.is_small(data):
-            config = dataclasses.replace(config, threads=1)
         return config if config.epochs is not None else dataclasses.replace(config, epochs=config.epochs_for(data))
 
     def _refuse_what_does_not_go_together(self, data: Any) -> None:
@@ -108,6 +107,10 @@ class Config:
         for (where, expected, got), is_wrong in wrong.items():
             if is_wrong:
                 raise ArgumentError(where, expected, got)
+
+    def blas_threads(self, data: Any) -> int | None:
+        """Return the threads of NumPy's matrix products: the setting, else one where a step is small, else all."""
+        return 1 if self.threads is None and self.is_small(data) else self.threads
 
     def is_small(self, data: Any) -> bool:
         """Return whether a step is so small that a second thread costs more than it brings (and can be held back)."""

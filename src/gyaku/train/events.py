@@ -16,6 +16,8 @@ EVENTS = (
     "on_epoch_start",
     "on_batch_start",
     "on_batch_end",
+    "on_steps_end",
+    "on_compile",
     "on_epoch_end",
     "on_fit_end",
 )
@@ -27,6 +29,11 @@ class Callback:
     The loop shows ``model``, ``optimizer``, ``history``, ``epoch`` and ``epochs`` (from 1), ``batch`` and ``batches``
     (from 0, of this epoch), ``step``, ``lr`` and ``loss`` (of the last batch), and ``stop(reason)``. A callback that
     keeps numbers between epochs offers ``state_dict`` and ``load_state_dict``, so that a resumed run goes on exactly.
+
+    Machine code runs many batches in one call. A callback with ``on_batch_start`` or ``on_batch_end`` sees every batch,
+    which makes calls of one batch each; one that wants only some says which comes next: ``next_batch(loop)`` returns a
+    number from ``loop.batch`` on (``loop.batches``: no more of this epoch), and batches before it may go by unseen.
+    ``on_steps_end`` costs nothing: it has ``loop.losses``, one number for each batch of the call.
 
     >>> class Say(Callback):
     ...     def on_epoch_end(self, loop):
@@ -45,11 +52,26 @@ class Callback:
     def on_batch_end(self, loop: Loop) -> None:
         """After the optimizer's step."""
 
+    def on_steps_end(self, loop: Loop) -> None:
+        """After a call of machine code, or a batch without it; ``loop.losses`` are the losses of its batches."""
+
+    def on_compile(self, loop: Loop) -> None:
+        """When the step is being compiled (``loop.compiling``), and again when that is done."""
+
     def on_epoch_end(self, loop: Loop) -> None:
         """After the epoch's row was added to ``loop.history`` and before the checkpoint."""
 
     def on_fit_end(self, loop: Loop) -> None:
         """After the best weights were restored."""
+
+
+def sees_batches(callback: Any) -> bool:
+    """Return whether a callback has something of its own to do at a batch."""
+    for name in ("on_batch_start", "on_batch_end"):
+        method = getattr(callback, name, None)
+        if method is not None and getattr(method, "__func__", None) is not getattr(Callback, name):
+            return True
+    return False
 
 
 def checked_callbacks(callbacks: Sequence[Any]) -> tuple[Any, ...]:

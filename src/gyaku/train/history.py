@@ -17,7 +17,8 @@ class History:
 
     A row has ``epoch``, ``step``, ``lr``, ``train_loss``, ``train_accuracy`` (or ``train_rmse``), and the same of
     ``dev`` where there is a development part. ``best_epoch`` is the epoch whose weights the model has now; ``stopped``
-    says why training ended; ``seconds`` has one number an epoch.
+    says why training ended; ``seconds`` has one number an epoch. ``traces`` counts the programs that the steps were
+    compiled to; ``by_run`` says why training was define-by-run instead (empty for machine code).
 
     >>> history = History([{"epoch": 1, "train_loss": 0.5}])
     >>> history["train_loss"], len(history)
@@ -28,6 +29,8 @@ class History:
     best_epoch: int = 0
     stopped: str = ""
     seconds: list[float] = field(default_factory=list)
+    traces: int = 0
+    by_run: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)

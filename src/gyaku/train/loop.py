@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.core.mode import no_grad
 from gyaku.core.tensor import new_tensor
 from gyaku.train.batches import Batches
-from gyaku.train.checkpoint import arrays_of, load_checkpoint, save_checkpoint
+from gyaku.train.checkpoint import arrays_of, load_checkpoint, save_checkpoint, tensors_of
+from gyaku.train.compiled import CALL, CompiledStep, Fallback, told, turn
+from gyaku.train.events import sees_batches
 from gyaku.train.history import History
 from gyaku.train.interrupt import Interrupt
 from gyaku.train.objective import Objective
@@ -47,6 +50,8 @@ class Loop:
         callbacks: Sequence[Any],
         checkpoint: Path | None,
         checkpoint_seconds: float,
+        compile: bool | None = None,
+        threads: int | None = None,
     ) -> None:
         if epochs < 1:
             raise ArgumentError("fit", "epochs >= 1", str(epochs))
@@ -60,8 +65,12 @@ class Loop:
         self.schedule = Schedule(schedule, optimizer, epochs, self.batches)
         self.callbacks = tuple(callbacks)
         self.path, self.interval = checkpoint, checkpoint_seconds
+        self.compile, self.threads, self.compiling = compile, threads, False
+        self.watchers = [c for c in self.callbacks if sees_batches(c)]
+        self.sees_each = any(not hasattr(c, "next_batch") for c in self.watchers)
         self.history = History()
         self.epoch, self.batch, self.step, self.loss = 1, 0, 0, float("nan")
+        self.losses: list[float] = []  # of the batches of the last call
         self.sums = [0.0, 0.0, 0.0]  # loss, score and samples of this epoch so far
         self.best: tuple[float, float] | None = None
         self.best_weights: dict[str, Array] = {}
@@ -76,20 +85,40 @@ class Loop:
         """End training after this epoch; ``reason`` goes to ``history.stopped``."""
         self.reason = self.reason or reason
 
-    def run(self, *, resume: bool) -> History:
-        """Train to the end, restore the best weights and return the history."""
+    def run(self, *, resume: bool, interrupt: Interrupt | None = None) -> History:
+        """Train to the end, restore the best weights and return the history.
+
+        ``interrupt`` is that of the caller, who trains several networks at once.
+        """
         mine = default_generator.get_state()
         if resume and self.path is not None and self.path.is_file():
             load_checkpoint(self, self.path)
+        self.compiled = self._compiled_step()
         try:
-            with np.errstate(all="ignore"), Interrupt() as self.interrupt:
+            with np.errstate(all="ignore"), self._listen(interrupt) as self.interrupt, told(self._compiling):
                 self._emit("on_fit_start")
                 while not self.reason:
                     self._epoch()
                 self._finish()
         finally:
-            default_generator.set_state(mine)
+            with turn:
+                default_generator.set_state(mine)
         return self.history
+
+    @staticmethod
+    def _listen(interrupt: Interrupt | None) -> Any:
+        return Interrupt() if interrupt is None else nullcontext(interrupt)
+
+    def _compiled_step(self) -> CompiledStep | None:
+        try:
+            return CompiledStep(self, self.threads)
+        except Fallback as reason:
+            self.history.by_run = str(reason)
+            return None
+
+    def _compiling(self, busy: bool) -> None:
+        self.compiling = busy
+        self._emit("on_compile")
 
     def _emit(self, event: str) -> None:
         for callback in self.callbacks:
@@ -102,12 +131,26 @@ class Loop:
         if self.batch == 0:
             self._emit("on_epoch_start")
         self.model.train()
+        self.kept = 0.0
         while self.batch < self.batches:
-            self._batch()
-            self.batch += 1
+            self._advance()
             if self.batch < self.batches:
                 self._maybe_save()
         self._end_epoch()
+
+    def _advance(self) -> None:
+        """Train on the next batch, or on as many as may go into one call of machine code."""
+        before = self.batch
+        if self.compiled is None:
+            with turn:
+                self._batch()
+        else:
+            try:
+                self._call(self.compiled)
+            except Fallback as reason:
+                self.compiled, self.history.by_run = None, str(reason)
+        if self.batch > before:
+            self._emit("on_steps_end")
 
     def _maybe_save(self) -> None:
         """Save in the middle of an epoch: when asked to stop, and from time to time."""
@@ -134,12 +177,86 @@ class Loop:
             clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         self.schedule.after_batch()
-        self.step += 1
-        n = len(x)
         score = self.objective.score(y.detach().cpu()._array, t.cpu()._array)
-        for i, value in enumerate((self.loss * n, score, n)):
-            self.sums[i] += value
+        self._count([self.loss], [score], len(x))
         self._emit("on_batch_end")
+        self.batch += 1
+
+    def _count(self, losses: list[float], scores: list[float], n: int) -> None:
+        """Add what batches of ``n`` samples gave, one after the other: the sums do not depend on the calls."""
+        for loss, score in zip(losses, scores, strict=True):
+            self.sums = [a + b for a, b in zip(self.sums, (loss * n, score, n), strict=True)]
+        self.step += len(losses)
+        self.losses, self.loss = losses, losses[-1]
+
+    # -- machine code -------------------------------------------------------------------------------------------------
+    def _call(self, compiled: CompiledStep) -> None:
+        """Train on as many batches as 0.1 s take, but no further than to one that a callback wants to see."""
+        self._keep()
+        unseen = min([self._next_seen(c) - self.batch for c in self.watchers], default=self.batches)
+        if unseen <= 0:
+            self._emit("on_batch_start")
+        one = unseen <= 0 or not self.schedule.one_rate(self.optimizer)
+        losses, scores = self._steps(compiled, 1 if one else min(unseen, compiled.count(self.batch)))
+        good = int(np.isfinite(losses).argmin()) if not np.isfinite(losses).all() else len(losses)
+        if good < len(losses):
+            raise self._diverged_after(compiled, good, float(losses[good]), losses[:good], scores[:good])
+        self._count(losses.tolist(), scores.tolist(), self.data.size_of(self.batch))
+        self.history.traces, self.history.by_run = compiled.traces, compiled.reason
+        if compiled.reason:
+            self.compiled = None
+        if unseen <= 0:
+            self._emit("on_batch_end")
+        self.batch += len(losses)
+
+    def _next_seen(self, callback: Any) -> int:
+        return int(callback.next_batch(self)) if hasattr(callback, "next_batch") else self.batch
+
+    def _steps(self, compiled: CompiledStep, steps: int) -> tuple[Array, Array]:
+        """Run some batches of one size from the present one on, and move the schedule along."""
+        groups, many = self.optimizer.param_groups, self.schedule.each_batch and steps > 1
+        if not many:
+            found = compiled.run(self.epoch, self.batch, steps, {})
+            for _ in range(steps):
+                self.schedule.after_batch()
+            return found
+        rates = self.schedule.rates(steps, self.optimizer)
+        behind = [group["lr"] for group in groups]
+        for group in groups:
+            group["lr"] = rates[0]
+        found = compiled.run(self.epoch, self.batch, steps, {"lr": np.array(rates)})
+        for group, lr in zip(groups, behind, strict=True):
+            group["lr"] = lr
+        return found
+
+    def _keep(self) -> None:
+        """Keep the state from time to time, so that a step that diverges can be gone back to."""
+        now = time.perf_counter()
+        if now - self.kept < CALL:
+            return
+        parts = (self.model, self.optimizer, self.schedule)
+        self.held = self.batch, [arrays_of(part.state_dict()) for part in parts]
+        self.kept = now
+
+    def _diverged_after(
+        self, compiled: CompiledStep, good: int, loss: float, losses: Array, scores: Array
+    ) -> DivergedError:
+        """Go back to the state before the step that diverged, ``good`` steps behind the present one."""
+        bad, size = self.batch + good, self.data.size_of(self.batch)
+        first, states = self.held
+        for part, held in zip((self.model, self.optimizer, self.schedule), states, strict=True):
+            part.load_state_dict(tensors_of(held))
+        self.batch = first
+        while self.batch < bad:
+            one = not self.schedule.one_rate(self.optimizer)
+            steps = 1 if one else min(bad - self.batch, compiled.data.alike(self.batch))
+            self._steps(compiled, steps)
+            self.batch += steps
+        if good:
+            self._count(losses.tolist(), scores.tolist(), size)
+            self._emit("on_steps_end")
+        self.loss = loss
+        return self._diverged(self.data.take(self.epoch, self.batch)[0])
 
     def _end_epoch(self) -> None:
         self.optimizer.zero_grad()

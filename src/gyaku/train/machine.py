@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import math
 import os
@@ -17,7 +18,7 @@ from gyaku.base.errors import ArgumentError, require
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 # What must be equal for two runs to give the same bits.
-EXACT = ("python", "numpy", "gyaku", "platform", "processor", "threads", "blas", "device")
+EXACT = ("python", "numpy", "gyaku", "platform", "processor", "threads", "blas", "llvmlite", "device")
 
 
 def describe_machine(on: str = "cpu") -> dict[str, Any]:
@@ -33,8 +34,17 @@ def describe_machine(on: str = "cpu") -> dict[str, Any]:
         "cores": os.cpu_count() or 1,
         "threads": blas_threads(),
         "blas": _blas(),
+        "llvmlite": _version("llvmlite"),
         "device": on,
     }
+
+
+def _version(package: str) -> str:
+    """Return the version of an installed package, without importing it; empty when there is none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def _processor() -> str:
@@ -104,4 +114,5 @@ def limited_threads(n: int | None) -> Iterator[None]:
 
 def differences(card: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return in words what differs between the machine of a run card and this one, of what the bits depend on."""
-    return [f"{key}: {card.get(key)} -> {now[key]}" for key in EXACT if card.get(key) != now[key]]
+    known = [key for key in EXACT if key in card]
+    return [f"{key}: {card[key]} -> {now[key]}" for key in known if card[key] != now[key]]

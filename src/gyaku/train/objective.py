@@ -56,6 +56,7 @@ class Objective:
             raise ArgumentError("fit", "label_smoothing and class_weight with the chosen loss", "loss=...", hint=hint)
         self.task, self.custom, self.smoothing = task, loss, float(label_smoothing)
         self.class_weight = None if class_weight is None else np.asarray(class_weight, dtype=np.float32)
+        self._weights: dict[Any, Tensor] = {}
         self.metric = "rmse" if task == "regression" else "accuracy"
 
     def loss(self, y: Tensor, t: Tensor) -> Any:
@@ -70,13 +71,23 @@ class Objective:
             return F.cross_entropy(y, t, weight=self._weight(y), label_smoothing=self.smoothing)
         soft = new_tensor((t._array * (1.0 - self.smoothing) + 0.5 * self.smoothing).astype(y._array.dtype)[:, None])
         weight = self._weight(y)
-        per_sample = None if weight is None else new_tensor(weight._array[t._array][:, None])
+        per_sample = None if weight is None else weight[t][:, None]
         return F.binary_cross_entropy_with_logits(y, soft, weight=per_sample)
+
+    def place(self, on: Any) -> None:
+        """Put the class weights where the outputs will be, before a compiled step meets them."""
+        if self.class_weight is not None:
+            for kind in (np.float32, np.float64):
+                place = np.dtype(kind), on
+                self._weights.setdefault(place, new_tensor(self.class_weight.astype(kind)).to(on))
 
     def _weight(self, y: Tensor) -> Tensor | None:
         if self.class_weight is None:
             return None
-        return new_tensor(self.class_weight.astype(y._array.dtype)).to(y.device)
+        place = np.dtype(y._array.dtype), y.device
+        if place not in self._weights:
+            self._weights[place] = new_tensor(self.class_weight.astype(place[0])).to(y.device)
+        return self._weights[place]
 
     def probabilities(self, outputs: Array) -> Array:
         """Return what the output layer says: probabilities (N, K), for two classes too, or values (N,) as they are."""
@@ -94,6 +105,13 @@ class Objective:
             return float(((outputs.astype(np.float64) - t) ** 2).sum())
         predicted = outputs[:, 0] > 0 if self.task == "binary" else outputs.argmax(axis=1)
         return float((predicted == t).sum())
+
+    def scored(self, y: Tensor, t: Tensor) -> Tensor:
+        """Return ``score`` of tensors, as a tensor."""
+        if self.task == "regression":
+            return ((y.double() - t.double()) ** 2).sum()
+        predicted = (y[:, 0] > 0).long() if self.task == "binary" else y.argmax(1)
+        return (predicted == t).sum()
 
     def figure(self, score: float, n: int) -> float:
         """Return the logged figure from a sum of scores over ``n`` samples."""

@@ -120,6 +120,10 @@ class Probe(Callback):
         if not self.rows:
             self._look(loop, 0)
 
+    def next_batch(self, loop: Loop) -> int:
+        """Return the last batch of the epoch, the only one to be seen."""
+        return loop.batches - 1
+
     def on_batch_start(self, loop: Loop) -> None:
         """Before the last step of an epoch, remember the weights."""
         if loop.batch == loop.batches - 1:

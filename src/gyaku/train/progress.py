@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _WORDS = {
     "training": ("training", "学習中"),
+    "compiling": ("compiling, once", "コンパイル中 (初回のみ)"),
     "epoch": ("epoch {epoch}/{epochs}", "エポック {epoch}/{epochs}"),
     "loss": ("loss {value:.4f}", "損失 {value:.4f}"),
     "accuracy": ("{part} accuracy {value:.4f}", "{part} 正解率 {value:.4f}"),
@@ -35,19 +36,28 @@ class Progress(Callback):
         self.bar: Any = None
 
     def on_fit_start(self, loop: Loop) -> None:
-        """Choose and open the bar."""
+        """Open the bar."""
+        self.begin(loop.epochs * loop.batches, loop.step)
+
+    def begin(self, total: int, done: int) -> None:
+        """Choose and open a bar of ``total`` steps, ``done`` of which lie behind."""
         if in_notebook():
-            self.bar = _Tqdm(self.words("training"), loop.epochs * loop.batches, loop.step, notebook=True)
+            self.bar = _Tqdm(self.words("training"), total, done, notebook=True)
         elif sys.stderr is not None and sys.stderr.isatty():
             unicode = (sys.stderr.encoding or "").lower().replace("-", "").startswith("utf")
             rich = unicode and importlib.util.find_spec("rich") is not None
             kind = _Rich if rich else _Tqdm
-            self.bar = kind(self.words("training"), loop.epochs * loop.batches, loop.step)
+            self.bar = kind(self.words("training"), total, done)
 
-    def on_batch_end(self, loop: Loop) -> None:
+    def on_steps_end(self, loop: Loop) -> None:
         """Move the bar."""
         if self.bar is not None:
-            self.bar.advance()
+            self.bar.advance(len(loop.losses))
+
+    def on_compile(self, loop: Loop) -> None:
+        """Say why nothing moves."""
+        if self.bar is not None:
+            self.bar.say(self.words("compiling" if loop.compiling else "training"))
 
     def on_epoch_end(self, loop: Loop) -> None:
         """Show the epoch's figures."""
@@ -82,11 +92,11 @@ class _Rich:
         self.task = self.progress.add_task(title, total=total, completed=done)
         self.progress.start()
 
-    def advance(self) -> None:
-        self.progress.advance(self.task)
+    def advance(self, steps: int) -> None:
+        self.progress.advance(self.task, steps)
 
     def say(self, text: str) -> None:
-        self.progress.update(self.task, description=text)
+        self.progress.update(self.task, description=text, refresh=True)
 
     def close(self) -> None:
         self.progress.stop()
@@ -100,8 +110,8 @@ class _Tqdm:
             from tqdm import tqdm
         self.bar: Any = tqdm(desc=title, total=total, initial=done, leave=True)
 
-    def advance(self) -> None:
-        self.bar.update()
+    def advance(self, steps: int) -> None:
+        self.bar.update(steps)
 
     def say(self, text: str) -> None:
         self.bar.set_description_str(text)

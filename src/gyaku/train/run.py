@@ -20,6 +20,7 @@ from gyaku.train.config import Config
 from gyaku.train.events import Callback
 from gyaku.train.examine import examine_parts, importance, most_wrong, picture_arrays
 from gyaku.train.history import History, line_of, text_of
+from gyaku.train.interrupt import Interrupt
 from gyaku.train.loop import Loop
 from gyaku.train.machine import describe_machine, differences, limited_threads
 from gyaku.train.modelfile import MODEL_FILE, save_model
@@ -49,7 +50,7 @@ class Done:
 class RunLog(Callback):
     """Writes metrics.jsonl, timing.jsonl and stats.jsonl; a resumed run writes them anew up to where it goes on."""
 
-    def __init__(self, folder: Path, probe: Probe, begin: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, probe: Probe, begin: Callable[[History], None]) -> None:
         self.folder, self.probe, self.begin = folder, probe, begin
 
     def _rows(self, loop: Loop) -> dict[str, list[dict[str, Any]]]:
@@ -58,7 +59,7 @@ class RunLog(Callback):
 
     def on_fit_start(self, loop: Loop) -> None:
         """Everything fits together: begin to write, first what is known so far."""
-        self.begin()
+        self.begin(loop.history)
         for name, rows in self._rows(loop).items():
             write_text_atomic(self.folder / name, text_of(rows))
 
@@ -105,19 +106,23 @@ def train_run(
     resume: bool = False,
     say: Callable[[str], None] = lambda _: None,
     report: Callable[[Path], Any] | None = None,
+    interrupt: Interrupt | None = None,
 ) -> Done:
     """Train what ``config`` describes and write the run folder; with ``resume`` go on with the run in ``folder``.
 
     ``say`` is told the notes for the user; ``report(folder)`` is called last. One process at a time: a second is
-    refused by the folder's lock. A failed run keeps its files and its card says why.
+    refused by the folder's lock. A failed run keeps its files and its card says why. ``interrupt`` is that of a caller
+    who trains several at once (``train_many``).
 
     Raises what data, model or training refuse; ``KeyboardInterrupt`` after Ctrl-C, with a checkpoint saved.
     """
     folder = Path(folder)
     data = prepare_data(config)
     config = config.completed(data)
-    with limited_threads(config.threads):
-        run = _Run(config, data, folder, command, say, resume)  # what is wrong is refused before anything is written
+    with limited_threads(config.blas_threads(data)):
+        run = _Run(
+            config, data, folder, command, say, resume, interrupt
+        )  # what is wrong is refused before anything is written
         with _folder_if_used(folder), lock_folder(folder), run.recorded():
             return run.train(callbacks, resume, report)
 
@@ -167,15 +172,16 @@ class _Run:
 
     def __init__(
         self, config: Config, data: Any, folder: Path, command: str, say: Callable[[str], None],
-        resume: bool,
+        resume: bool, interrupt: Interrupt | None = None,
     ) -> None:  # fmt: skip
+        self.interrupt = interrupt
         self.config, self.data, self.folder, self.say = config, data, folder, say
         self.started = time.perf_counter()
         self.model = build_model(self.config, data)
         self.machine = describe_machine(self.config.device)
         self.notes: list[str] = list(data.warnings)
         self.card = self._continued() if resume else self._new_card(command)
-        self.resume, self.begun = resume, False
+        self.resume, self.begun, self.history = resume, False, History()
         self.before = float(self.card.get("wall_seconds") or 0.0)
 
     def _new_card(self, command: str) -> dict[str, Any]:
@@ -213,8 +219,9 @@ class _Run:
             raise
         self._write_card("finished")
 
-    def begin(self) -> None:
+    def begin(self, history: History) -> None:
         """Write the card; a new run removes what an old one left."""
+        self.history = history
         if not self.resume:
             for name in FILES:
                 (self.folder / name).unlink(missing_ok=True)
@@ -229,6 +236,7 @@ class _Run:
         seconds = self.before + time.perf_counter() - self.started
         ended = None if status == "running" else _now()
         self.card |= {"status": status, "message": message, "finished": ended, "wall_seconds": round(seconds, 3)}
+        self.card["compiled"] = {"traces": self.history.traces, "by_run": self.history.by_run}
         write_json(self.folder / CARD, self.card)
 
     def train(self, callbacks: tuple[Any, ...], resume: bool, report: Callable[[Path], Any] | None) -> Done:
@@ -241,6 +249,9 @@ class _Run:
             self.model, [probe, RunLog(self.folder, probe, self.begin), *callbacks], self.folder / CHECKPOINT, resume
         )
         trained = sum(history.seconds)
+        if history.by_run and self.config.compile is not False:
+            self.notes.append(f"trained by run, not by machine code: {history.by_run}")
+            self.say(self.notes[-1])
         save_model(self.folder / MODEL_FILE, self.model, self.data.recipe)
         started = time.perf_counter()
         results = self._results(history, probe)
@@ -263,7 +274,8 @@ class _Run:
             l1=c.l1, l2=c.l2, schedule=c.schedule, epochs=c.epochs, batch_size=c.batch, seed=c.seed,
             augment=self._augment(), label_smoothing=c.label_smoothing,
             class_weight="balanced" if c.balanced else None, clip_norm=c.clip,
-            patience=c.patience, callbacks=callbacks, checkpoint=checkpoint, resume=resume,
+            patience=c.patience, callbacks=callbacks, checkpoint=checkpoint, resume=resume, compile=c.compile,
+            threads=c.threads, interrupt=self.interrupt,
         )  # fmt: skip
 
     def _augment(self) -> Any:
@@ -304,7 +316,8 @@ class _Run:
         epochs = min(200, max(c.epochs, -(-_LINEAR_STEPS * c.batch // len(self.data.x_train))))
         fit(
             linear, self.data, optimizer="adam", lr=0.02, schedule="cosine", epochs=epochs, batch_size=c.batch,
-            seed=c.seed, augment=self._augment(), class_weight="balanced" if c.balanced else None,
+            seed=c.seed, augment=self._augment(), class_weight="balanced" if c.balanced else None, compile=c.compile,
+            threads=c.threads, interrupt=self.interrupt,
         )  # fmt: skip
         return {part: _short(figures) for part, figures in examine_parts(linear, self.data).items()}
 

@@ -92,6 +92,19 @@ class Schedule:
             raise ArgumentError("schedule", "a scheduler of the optimizer in use", "one of another optimizer")
         self.inner, self.watches = schedule, type(schedule).__name__ == "ReduceLROnPlateau"
 
+    def one_rate(self, optimizer: Any) -> bool:
+        """Return whether one learning rate for all groups is all that moves within an epoch."""
+        rates = {group["lr"] for group in optimizer.param_groups}
+        return not self.each_batch or (len(rates) == 1 and not getattr(self.inner, "cycle_momentum", False))
+
+    def rates(self, steps: int, optimizer: Any) -> list[float]:
+        """Move on by some steps of the optimizer; return the learning rate of each."""
+        found = []
+        for _ in range(steps):
+            found.append(float(optimizer.param_groups[0]["lr"]))
+            self.after_batch()
+        return found
+
     def after_batch(self) -> None:
         """Move on by one step of the optimizer."""
         if self.each_batch:

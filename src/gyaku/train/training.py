@@ -13,6 +13,7 @@ from gyaku.base.errors import ArgumentError
 from gyaku.train.batches import Augment, Batches, as_arrays
 from gyaku.train.events import checked_callbacks
 from gyaku.train.history import History
+from gyaku.train.interrupt import Interrupt
 from gyaku.train.loop import Loop, device_of_model, outputs_of, root_generator
 from gyaku.train.objective import Objective, task_of, warn_of_wrong_pair
 from gyaku.train.progress import Progress
@@ -45,6 +46,9 @@ def fit(
     checkpoint_seconds: float = 60.0,
     resume: bool = False,
     quiet: bool = True,
+    compile: bool | None = None,
+    threads: int | None = None,
+    interrupt: Interrupt | None = None,
 ) -> History:
     """Train ``model`` and return its history; the model ends in eval mode with its best weights.
 
@@ -65,6 +69,12 @@ def fit(
         checkpoint: a file written after every epoch and every ``checkpoint_seconds``; with ``resume=True`` training
             goes on from it and ends with the bits it would have had.
         quiet: False shows progress, in a terminal or a notebook.
+        compile: run stretches of an epoch as machine code: the same order, rows and masks as define-by-run, other last
+            bits. None (the default): where it pays, that is from 200 steps on; True: always; False: never. Where it
+            cannot be had (a GPU, no llvmlite, an operation or a Python ``if`` on values that cannot be traced),
+            training is define-by-run, and ``history.by_run`` says why.
+        threads: threads of the machine code; None: as many as pay for themselves.
+        interrupt: that of a caller who trains several networks at once (``fit_many``).
 
     Raises ``DivergedError`` when the loss is not finite, naming epoch, step and the first operation; ``ShapeError``,
     ``DtypeError``, ``ArgumentError`` or ``UnknownNameError`` for what does not fit, before training starts.
@@ -93,8 +103,9 @@ def fit(
         model, optimizer, objective, batches, dev=dev, schedule=schedule, epochs=epochs, clip_norm=clip_norm,
         patience=patience, callbacks=[*checked_callbacks(callbacks), *([] if quiet else [Progress()])],
         checkpoint=None if checkpoint is None else Path(checkpoint), checkpoint_seconds=checkpoint_seconds,
+        compile=compile, threads=threads,
     )  # fmt: skip
-    return loop.run(resume=resume)
+    return loop.run(resume=resume, interrupt=interrupt)
 
 
 def _parts(data: Any, dev: Any) -> tuple[Any, Any]:
