@@ -50,7 +50,7 @@ class Doctor(Callback):
         self._plan: Plan | None = None
         self._verdict: Verdict | None = None
         self._before: dict[str, Array] = {}
-        self._started = 0.0
+        self._started = self._rate = 0.0
         self._loop: Any = None
 
     # -- the events of fit -------------------------------------------------------------------------------------------
@@ -61,6 +61,7 @@ class Doctor(Callback):
         rows = np.linspace(0, loop.data.n - 1, min(_ROWS, loop.data.n)).astype(int)
         self._x, self._t = (new_tensor(np.ascontiguousarray(a[rows])) for a in (self._plan.x, self._plan.t))
         self._variance = float(self._plan.t.var(dtype=np.float64)) or 1.0
+        self._rate = loop.lr
         self._layers = weight_layers(loop.model)
         self._weights = {name: m.weight for name, m in self._layers}
         if loop.step == 0:
@@ -94,6 +95,7 @@ class Doctor(Callback):
     def on_epoch_end(self, loop: Any) -> None:
         """Take the epoch's row as a score."""
         row, error = loop.history.rows[-1], self._error
+        self._rate = max(self._rate, row["lr"])
         dev = {k: row.get(f"dev_{k}") for k in ("loss", loop.objective.metric)}
         held = (dev["loss"], error(dev[loop.objective.metric])) if dev["loss"] is not None else (None, None)
         mine = row["train_loss"], error(row[f"train_{loop.objective.metric}"])
@@ -131,6 +133,7 @@ class Doctor(Callback):
             None,
             baseline_of(plan),
         )
+        case.rate = self._rate
         findings = diagnose(case, proof=False)
         self.seconds += time.perf_counter() - started
         seen = {

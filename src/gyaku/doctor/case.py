@@ -30,6 +30,7 @@ class Case:
     batch: int
     plan: Plan | None = None
     baseline: float = math.nan  # the loss of guessing: log K (or the entropy of the classes), the variance of values
+    rate: float = math.nan  # the largest learning rate of the run, where a schedule moved it
     found: dict[str, Finding] = field(default_factory=dict)
     tried: dict[str, Trace] = field(default_factory=dict)
 
@@ -110,7 +111,9 @@ class Case:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first group of parameters."""
+        """The learning rate of the run: the largest of its schedule, else that of the first group of parameters."""
+        if math.isfinite(self.rate):
+            return self.rate
         return float(self.optimizer.param_groups[0]["lr"]) if self.optimizer is not None else math.nan
 
     # -- trials -----------------------------------------------------------------------------------------------------

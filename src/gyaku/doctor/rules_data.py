@@ -87,7 +87,7 @@ def leak(case: Case) -> Finding | None:
         return None
     evidence = {"percent": _percent(facts.leaked), "part": facts.part, "share": facts.leaked}
     return Finding("leak", min(1.0, 10 * facts.leaked), "", evidence, "split first, then augment or copy: "
-                   "train, dev = split(np.unique(rows, axis=0))", _bars(facts.part, [facts.leaked]))  # fmt: skip
+                   "train, dev = split(np.unique(rows, axis=0))", _bars(facts.part, facts.leaked, _LEAK))  # fmt: skip
 
 
 @rule("duplicates")
@@ -98,7 +98,9 @@ def duplicates(case: Case) -> Finding | None:
         return None
     evidence = {"percent": _percent(facts.repeated), "share": facts.repeated}
     code = "_, rows = np.unique(x, axis=0, return_index=True); x, t = x[rows], t[rows]"
-    return Finding("duplicates", min(1.0, 3 * facts.repeated), "", evidence, code, _bars("train", [facts.repeated]))
+    return Finding(
+        "duplicates", min(1.0, 3 * facts.repeated), "", evidence, code, _bars("train", facts.repeated, _COPIES)
+    )
 
 
 @rule("label_noise", measure="dev_error")
@@ -114,7 +116,7 @@ def label_noise(case: Case) -> Finding | None:
     evidence = {"percent": _percent(facts.contradicted), "share": facts.contradicted}
     code = "gy.train.fit(..., label_smoothing=0.1); look through the rows that neighbours contradict"
     return Finding("label_noise", min(1.0, 4 * facts.contradicted), "", evidence, code,
-                   _bars("train", [facts.contradicted]))  # fmt: skip
+                   _bars("train", facts.contradicted, _NOISE))  # fmt: skip
 
 
 @rule("imbalance")
@@ -159,5 +161,6 @@ def not_normalised(case: Case) -> Finding | None:
     return Finding("not_normalised", min(1.0, 0.5 * max(signs)), "", evidence, code, change=remedies.standardised)
 
 
-def _bars(name: str, values: list[float]) -> Chart:
-    return Chart("share", "share", (Curve(name, range(len(values)), values, "wrong"),), labels=(name,))
+def _bars(part: str, share: float, limit: float) -> Chart:
+    """Return the share that was found beside all rows, with the limit."""
+    return Chart("part", "share", (Curve(part, [0], [share], "wrong"),), labels=(part,), mark=limit)

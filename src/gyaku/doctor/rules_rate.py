@@ -33,13 +33,27 @@ def lr_high(case: Case) -> Finding | None:
     if not (grown or stuck or ratio > _FAST):
         return None
     evidence = {"first": first, "last": last, "ratio": ratio}
-    for factor in (0.1, 0.01):
-        change = remedies.with_lr(factor)
-        if case.can_try and case.helps(f"lr {factor}", change):
-            return _rate(case, "lr_high", factor, evidence, change)
-    if not case.can_try and ((grown and _rose(case)) or (stuck and ratio > 0.2)):
+    factor = _better_rate(case) if case.can_try else None
+    if factor is not None:
+        return _rate(case, "lr_high", factor, evidence, remedies.with_lr(factor))
+    if not case.can_try and (grown or stuck) and _rose(case):
         return _rate(case, "lr_high", 0.1, evidence, None)
     return None
+
+
+def _better_rate(case: Case) -> float | None:
+    """Return the share of the learning rate that helps most: a tenth, or less where that clearly does more."""
+    best, loss = None, math.inf
+    for factor in (0.1, 0.01, 0.001):
+        if case.helps(f"lr {factor}", remedies.with_lr(factor)):
+            end = case.tried[f"lr {factor}"].end
+            assert end is not None
+            if not end.train_loss < 0.8 * loss:
+                break
+            best, loss = factor, end.train_loss
+        elif best is not None:
+            break
+    return best
 
 
 def _rose(case: Case) -> bool:
@@ -50,7 +64,7 @@ def _rose(case: Case) -> bool:
 
 def _rate(case: Case, key: str, factor: float, evidence: dict[str, Any], change: Any) -> Finding:
     proof = case.prove(f"lr {factor}", change) if change is not None else None
-    chart = Chart("step", "loss", (loss_curve("train", case.trace),))
+    chart = Chart("step", "ratio", tuple(_ratio_curves(case)), log=True, mark=_AIM)
     code = f"lr = {case.lr * factor:.2g}  # was {case.lr:.2g}"
     return Finding(key, 1.0, "", evidence, code, chart, proof, change=change)
 
@@ -177,13 +191,20 @@ def l2_strong(case: Case) -> Finding | None:
     if penalties and case.can_try:
         if case.progress > 0.8 or not case.helps("l2_strong", remedies.without_penalty):
             return None
-    elif not (shrunk < 0.3 and case.progress < 0.3):
+    elif not (shrunk < 0.3 and case.progress < 0.3 and max(case.trace.losses) < 3.0 * case.baseline):
         return None
     told = ", ".join(f"{k}={v:g}" for k, v in penalties.items()) or "in the loss"
     chart = Chart("step", "weight_norm", tuple(_norm_curves(case)))
     change = remedies.without_penalty if penalties else None
     return Finding("l2_strong", 1.0, "", {"shrunk": shrunk, "penalty": told}, "weight_decay=1e-4  # l2=0", chart,
                    change=change)  # fmt: skip
+
+
+def _ratio_curves(case: Case) -> list[Curve]:
+    """Return the update ratio of up to six layers over the steps."""
+    looks = [(k, {x.name: x.update_ratio for x in row}) for k, row in case.trace.looks[1:]]
+    names = list(looks[-1][1])[:6] if looks else []
+    return [Curve(n, [k for k, _ in looks], [row.get(n) or math.nan for _, row in looks], "forward") for n in names]
 
 
 def _norm_curves(case: Case) -> list[Curve]:

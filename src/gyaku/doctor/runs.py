@@ -24,6 +24,7 @@ from gyaku.train.run import METRICS, STATS, VERDICT, build_model, config_of, pre
 from gyaku.train.schedule import make_optimizer
 
 _LEARNT = 0.8  # of the way to loss 0: what a short rerun has not reached yet is then no disease
+_TRIED = {"bad_init", "dropout_strong", "l2_strong", "lr_high", "lr_low"}
 _LIMIT = 2**26
 _LETTERS = {"ReLU": "Relu", "Sigmoid": "Sigmoid", "Tanh": "Tanh"}
 
@@ -44,7 +45,7 @@ def examine_run(folder: str | Path, *, steps: int = 300, proof: bool = True, lan
     short = examine_plan(plan, proof=proof)
     learnt = logged is not None and logged.progress > _LEARNT
     kept = [f for f in short.findings if not (learnt and (RULES[f.key].alone or f.key in ("l2_strong", "overfitting")))]
-    known = {f.key for f in kept}
+    known = {f.key for f in kept} | _TRIED  # what a rerun has tried, the logs need not guess
     found = [*kept, *(_proved_by(short, f) for f in from_logs if f.key not in known)]
     return Verdict(ranked(found), short.seen | {"rerun": True}, lang)
 

@@ -50,7 +50,7 @@ class Proof:
     @property
     def helped(self) -> bool:
         """Whether the remedy made the number better."""
-        return not self.before <= self.after  # a NaN before is worse than anything
+        return math.isfinite(self.after) and not self.before <= self.after  # a NaN is worse than anything
 
 
 @dataclass(frozen=True)
