@@ -14,7 +14,7 @@ import gyaku as gy
 from check.wrong_layers import RIGHT, WRONG, Affine, BatchNorm, Mean, Sigmoid, SoftmaxWithLoss, WritesDout
 from gyaku import check, layers, nn
 from gyaku.autograd import Function
-from gyaku.base.errors import ArgumentError, UnknownNameError
+from gyaku.base.errors import ArgumentError, DtypeError, UnknownNameError
 from gyaku.check.causes import CAUSES
 
 DRAW = np.random.RandomState(0)
@@ -96,6 +96,84 @@ def test_a_finding_names_array_element_and_both_values() -> None:
 def test_a_mistake_inside_is_shown_as_a_change_of_its_line() -> None:
     found = check.layer(next(k for k in WRONG if k.__name__ == "SkipNoDerivative")).findings[0]
     assert found.edit is not None and "da = dout * 1.0  →  da = " in found.edit and "self.h ** 2" in found.edit
+
+
+class Net:
+    """Two layers and a loss; the derivative of tanh is forgotten."""
+
+    def __init__(self, W1: Any, b1: Any, W2: Any, b2: Any) -> None:
+        self.W1, self.b1, self.W2, self.b2 = W1, b1, W2, b2
+
+    def forward(self, x: Any, t: Any) -> Any:
+        self.x, self.h = x, np.tanh(x @ self.W1 + self.b1)
+        self.d = self.h @ self.W2 + self.b2 - t
+        return 0.5 * (self.d**2).sum() / len(x)
+
+    def backward(self, dout: Any = 1) -> Any:
+        dy = dout * self.d / len(self.d)
+        self.dW2, self.db2 = self.h.T @ dy, dy.sum(axis=0)
+        dz = dy @ self.W2.T
+        self.dW1, self.db1 = self.x.T @ dz, dz.sum(axis=0)
+        return dz @ self.W1.T
+
+
+def test_one_mistake_that_spoils_several_gradients_is_explained_once() -> None:
+    result = check.layer(Net)
+    assert result.cause == "activation_derivative_missing" and {f.name for f in result.findings} == {"x", "W1", "b1"}
+    text = result.text("en")
+    assert text.count("dz = dy @ self.W2.T * (1 - self.h ** 2)") == 1 and text.count("backward gives") == 3
+
+
+def test_two_mistakes_are_both_named() -> None:
+    class Both(Affine):
+        def backward(self, dout: Any) -> Any:
+            self.dW, self.db = -self.x.T @ dout, dout.mean(axis=0)
+            return dout @ self.W.T
+
+    assert {f.name: f.cause for f in check.layer(Both).findings} == {"W": "sign", "b": "mean_instead_of_sum"}
+
+
+def test_a_large_layer_is_checked_by_a_sample() -> None:
+    right = layers.Affine(DRAW.normal(size=(200, 50)), DRAW.normal(size=50))
+    assert check.layer(right, DRAW.normal(size=(40, 200))).ok
+    wrong = check.layer(Mean(right.W, right.b), DRAW.normal(size=(40, 200)))
+    assert wrong.cause == "mean_instead_of_sum" and wrong.findings[0].place is not None
+
+
+def test_several_outputs() -> None:
+    class Two:
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return x**2, np.sin(x).sum(axis=1)
+
+        def backward(self, da: Any, db: Any) -> Any:
+            return 2 * self.x * da + np.cos(self.x) * db[:, None]
+
+    class Half(Two):
+        def backward(self, da: Any, db: Any) -> Any:
+            return 2 * self.x * da
+
+    assert check.layer(Two).ok and check.layer(Half).cause == "path_missing"
+
+
+def test_a_forward_that_fails_or_gives_nan_is_told() -> None:
+    class Fails(Sigmoid):
+        def forward(self, x: Any) -> Any:
+            return x @ x
+
+    class Log:
+        def forward(self, x: Any) -> Any:
+            self.x = x
+            return np.log(x)
+
+        def backward(self, dout: Any) -> Any:
+            return dout / self.x
+
+    failing = check.layer(Fails)
+    assert failing.cause == "crash" and "forward stops with ValueError" in failing.text("en")
+    assert check.layer(Log).ok and "forward itself gives NaN" in check.layer(Log(), -np.ones((2, 2))).text("en")
+    with pytest.raises(ArgumentError, match="forward runs"):
+        failing.curve()
 
 
 def test_both_languages_say_everything() -> None:
@@ -258,6 +336,10 @@ def test_what_cannot_be_checked_is_refused() -> None:
 
     with pytest.raises(ArgumentError, match="mystery.*give an object"):
         check.layer(Odd)
+    with pytest.raises(DtypeError, match="a layer with forward and backward, got int"):
+        check.layer(3, X)
+    with pytest.raises(ArgumentError, match="an input with elements"):
+        check.layer(Sigmoid(), X[:0])
     with pytest.raises(ArgumentError, match="2 inputs"):
         check.layer(layers.SoftmaxWithLoss(), X)
     with pytest.raises(UnknownNameError):

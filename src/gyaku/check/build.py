@@ -103,6 +103,12 @@ def cases_of_class(layer: Any, shape: tuple[int, ...] | None, seed: int) -> list
         own = (size[0], *shape[1:]) if shape else None
         given = first_inputs(subject, own, (size[0], _columns(subject, size[1]), size[2]), draw)
         several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
+        if several[0].failed and subject.targets:  # the target has the shape of the output, not of x
+            outputs = list(subject.values().values())[-1:]
+            columns = outputs[0].shape[-1] if outputs and outputs[0].ndim else 1
+            given = [_one_hot(np.zeros((len(given[0]), columns)), draw) if n in subject.targets else a
+                     for n, a in zip(subject.inputs, given)]  # fmt: skip
+            several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
         if several[0].failed is None and not np.isfinite(several[0].y).all():  # log, sqrt: positive numbers only
             given[0] = np.abs(given[0]) + 0.5
             several = cases_of(subject, given, seed + 10 * i, extras=False)

@@ -36,8 +36,11 @@ def measured(c: Case, title: str, name: str | None = None, place: tuple[int, ...
     """Return the curve of one element (the one with the largest gradient, unless given).
 
     The error is measured against the extrapolated derivative, which is right to about 1e-11.
-    Raises ``UnknownNameError`` for an array that gets no gradient, ``ArgumentError`` for an element out of range.
+    Raises ``UnknownNameError`` for an array that gets no gradient, ``ArgumentError`` for an element out of range
+    or a layer whose forward does not run.
     """
+    if not hasattr(c, "jac"):
+        raise ArgumentError("curve", "a layer whose forward runs and gives finite numbers", title)
     name = name or c.names[0]
     if name not in c.names:
         raise UnknownNameError("curve", name, c.names, what="array")

@@ -42,10 +42,9 @@ class Finding:
     case: str = ""
     edit: str | None = None
 
-    def text(self, lang: str | None = None) -> str:
-        """Return what is wrong, the likely mistake and the remedy, in one language."""
+    def seen(self, lang: str | None = None) -> str:
+        """Return what is wrong: array, element and both values, in one language."""
         i = LANGUAGES.index(language(lang))
-        cause = CAUSES[self.cause]
         lines = []
         if self.what:
             lines.append(self.what[i])
@@ -54,6 +53,13 @@ class Finding:
             lines.append(
                 _WORDS["values"][i].format(analytic=self.analytic, numeric=self.numeric, name=self.name, place=place)
             )
+        return "\n  ".join(lines)
+
+    def text(self, lang: str | None = None) -> str:
+        """Return what is wrong, the likely mistake and the remedy, in one language."""
+        i = LANGUAGES.index(language(lang))
+        cause = CAUSES[self.cause]
+        lines = [self.seen(lang)]
         lines.append(_WORDS["likely" if self.severe else "remark"][i].format(text=cause[i]))
         if self.edit:
             lines.append(_WORDS["edit"][i].format(text=self.edit))
@@ -93,7 +99,13 @@ class Result:
         if not self.findings:
             return _WORDS["right"][i].format(title=self.title, arrays=self.arrays(), n=len(self.cases))
         head = _WORDS["noted" if self.ok else "wrong"][i].format(title=self.title)
-        return "\n".join([head, *[f"- {f.text(lang)}" for f in self.findings]])
+        told: set[tuple[str, str | None]] = set()
+        lines = [head]
+        for f in self.findings:  # one mistake spoils several gradients: it is explained once
+            again = (f.cause, f.edit) in told
+            lines.append(f"- {f.seen(lang) if again else f.text(lang)}")
+            told.add((f.cause, f.edit))
+        return "\n".join(lines)
 
     def arrays(self) -> str:
         """Return the names of the arrays whose gradients were compared."""
