@@ -115,12 +115,14 @@ def _curves(chart: Json, say: Phrases) -> str:
 
 def _ends(ends: list[tuple[float, float, str, str]]) -> str:
     """Return the names at the right ends of curves, moved apart where they would touch."""
-    parts, below = [], -math.inf
-    overflow = max(0.0, _TOP + 15.0 * len(ends) - (_HEIGHT - _BOTTOM))
-    for y, x, name, colour in sorted(ends):
-        below = max(y, below + 15.0)
-        parts.append(_text(x, min(below, _HEIGHT - _BOTTOM + overflow) + 4, name, anchor="start", colour=colour))
-    return "".join(parts)
+    places: list[float] = []
+    for y, *_ in sorted(ends):
+        places.append(max(y, places[-1] + 15.0) if places else y)
+    overflow = max(0.0, places[-1] - (_HEIGHT - _BOTTOM)) if places else 0.0
+    return "".join(
+        _text(x, place - overflow + 4, name, anchor="start", colour=colour)
+        for place, (_, x, name, colour) in zip(places, sorted(ends), strict=True)
+    )
 
 
 def _round(first: float, last: float) -> list[float]:

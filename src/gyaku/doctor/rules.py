@@ -39,7 +39,7 @@ def rule(key: str, *, alone: bool = False, measure: str = "error") -> Callable[[
 
 
 def diagnose(case: Case, *, proof: bool = True) -> tuple[Finding, ...]:
-    """Ask all rules and return what they find, causes first, each with its proof where one can be run."""
+    """Ask all rules and return what they find, causes first, and prove the remedies of those that nothing explains."""
     from gyaku.doctor import rules_data, rules_inside, rules_loop, rules_rate  # noqa: F401  (they enter their rules)
 
     for key, disease in DISEASES.items():
@@ -49,8 +49,8 @@ def diagnose(case: Case, *, proof: bool = True) -> tuple[Finding, ...]:
         finding = one.find(case)
         if finding is not None:
             case.found[key] = finding
-    found = [_proved(case, f) if proof else f for f in case.found.values()]
-    return ranked(found)
+    found = ranked(list(case.found.values()))
+    return tuple(_proved(case, f) if proof and not f.explained_by else f for f in found)
 
 
 def _proved(case: Case, finding: Finding) -> Finding:
