@@ -22,7 +22,8 @@ HOW = """## How the compiled step is measured
   inside the measured time, for everybody. All start from the same values; the losses of all forms are compared before
   anything is timed, and shown below.
 - Every library lives in its own process, with one thread and with two (JAX with one thread is bound to one core), and
-  takes its turn in every round: A B C, C B A. All forms run two rounds, the quickest two of each library all rounds;
+  takes its turn in every round: A B C, C B A. Forms six times slower than their library's quickest stop
+  after a warm-up; the others run two rounds, the quickest two of each library all rounds;
   the quickest of them by the median is what a ratio is taken against.
 - PyTorch: eager with its default, `foreach` and `fused` optimizers; network and loss compiled with a fused update; and
   the whole step (gradient by `torch.func`, update, running averages) as one `torch.compile` function. Its compiler
@@ -66,7 +67,9 @@ def _speed() -> list[str]:
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
     workloads = found["workloads"]
-    parts = ["## The compiled step\n", table(speed.HEAD, speed.ratios(workloads)), "", foot(found["machine"]), "", HOW]
+    busy = f"Processes that wanted a core in the minute before: {found['load_before']:.1f}."
+    parts = ["## The compiled step\n", table(speed.HEAD, speed.ratios(workloads)), "", busy, "", foot(found["machine"])]
+    parts += ["", HOW]
     parts.append("## Every form\n")
     for key, one in workloads.items():
         parts += [f"### {WORKLOADS[key].title}\n", speed.details(one), ""]

@@ -31,6 +31,11 @@ torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 Form = Callable[[np.random.Generator], np.ndarray]
 
 
+def forget() -> None:
+    """Forget what was compiled for the workload before."""
+    torch._dynamo.reset()
+
+
 def network(w: Workload, member: int = 0) -> nn.Sequential:
     """Return the workload's network with its initial values."""
     layers: list[nn.Module] = []
@@ -115,9 +120,9 @@ def _loss(w: Workload, p: list[Any], x: Any, t: Any) -> tuple[Any, list[Any]]:
     return criterion(w)(x, t), seen
 
 
-def _arrays(w: Workload) -> tuple[list[Any], list[Any]]:
+def _arrays(w: Workload, member: int) -> tuple[list[Any], list[Any]]:
     p, running = [], []
-    for i, (W, b) in enumerate(weights(w)):
+    for i, (W, b) in enumerate(weights(w, member)):
         p += [torch.from_numpy(W), torch.from_numpy(b)]
         if w.norm and i < len(w.layers) - 1:
             p += [torch.ones(len(b)), torch.zeros(len(b))]
@@ -140,10 +145,8 @@ def _sgd(w: Workload, p: list[Any], g: list[Any], m: list[Any]) -> None:
         pi.sub_(mi, alpha=w.lr)
 
 
-def whole_step(w: Workload) -> Callable[[Any, Any], Any]:
-    """Return one compiled function: forward, backward, update and running averages."""
-    p, running = _arrays(w)
-    m, v, count = [torch.zeros_like(q) for q in p], [torch.zeros_like(q) for q in p], torch.zeros(())
+def whole_steps(w: Workload, members: range = range(1)) -> list[Callable[[Any, Any], Any]]:
+    """Return each member's step, all by one compiled function: forward, backward, update and running averages."""
 
     def step(p: list[Any], running: list[Any], m: list[Any], v: list[Any], count: Any, x: Any, t: Any) -> Any:
         graded = torch.func.grad_and_value(lambda p: _loss(w, p, x, t), has_aux=True)
@@ -159,11 +162,17 @@ def whole_step(w: Workload) -> Callable[[Any, Any], Any]:
 
     compiled = torch.compile(step, fullgraph=True, dynamic=False)
 
-    def call(x: Any, t: Any) -> Any:
-        with torch.no_grad():
-            return compiled(p, running, m, v, count, x, t)
+    def of(member: int) -> Callable[[Any, Any], Any]:
+        p, running = _arrays(w, member)
+        m, v, count = [torch.zeros_like(q) for q in p], [torch.zeros_like(q) for q in p], torch.zeros(())
 
-    return call
+        def call(x: Any, t: Any) -> Any:
+            with torch.no_grad():
+                return compiled(p, running, m, v, count, x, t)
+
+        return call
+
+    return [of(member) for member in members]
 
 
 # --- many networks side by side --------------------------------------------------------------------------------------
@@ -221,8 +230,8 @@ def vmapped(w: Workload) -> Form:
 def one_by_one(w: Workload, first: int, last: int, compiled: bool) -> Form:
     """Return members ``first`` to ``last`` trained one after another: the work of one process among several."""
     x, t = (torch.from_numpy(a) for a in data(w))
-    how = {"fused": True}
-    steps = [stepper(w, how, k, compiled) for k in range(first, last)]
+    own = range(first, last)
+    steps = whole_steps(w, own) if compiled else [stepper(w, {"fused": True}, k) for k in own]
 
     def run(rng: np.random.Generator) -> np.ndarray:
         order = torch.from_numpy(member_orders(w, rng, w.members)[first:last])
@@ -231,26 +240,35 @@ def one_by_one(w: Workload, first: int, last: int, compiled: bool) -> Form:
     return run
 
 
+def _compiled(make: Callable[[], Form]) -> Callable[[], Form]:
+    def checked() -> Form:
+        if shutil.which("g++") is None:
+            raise FileNotFoundError("torch.compile wants g++, which is not installed here")
+        return make()
+
+    return checked
+
+
 def forms(w: Workload) -> dict[str, Callable[[], Form]]:
     """Return every form by name, each to be made when it is asked for."""
-    compiler = shutil.which("g++") is not None
     if w.members > 1:
-        made = {"bmm, fused Adam": lambda: batched(w, False), "vmap, fused Adam": lambda: vmapped(w)}
-        return made | ({"bmm compiled, fused Adam": lambda: batched(w, True)} if compiler else {})
-    made = {
+        return {
+            "bmm, fused Adam": lambda: batched(w, False),
+            "vmap, fused Adam": lambda: vmapped(w),
+            "bmm compiled, fused Adam": _compiled(lambda: batched(w, True)),
+        }
+    return {
         "eager": lambda: looped(w, stepper(w, {})),
         "eager, foreach": lambda: looped(w, stepper(w, {"foreach": True})),
         "eager, fused": lambda: looped(w, stepper(w, {"fused": True})),
+        "compile, fused update": _compiled(lambda: looped(w, stepper(w, {"fused": True}, compiled=True))),
+        "compile, whole step": _compiled(lambda: looped(w, whole_steps(w)[0])),
     }
-    if compiler:  # else they are named as left out
-        made["compile, fused update"] = lambda: looped(w, stepper(w, {"fused": True}, compiled=True))
-        made["compile, whole step"] = lambda: looped(w, whole_step(w))
-    return made
 
 
 def share(w: Workload, first: int, last: int) -> dict[str, Callable[[], Form]]:
     """Return the forms of one process that trains some of the members."""
-    made = {"one by one, fused Adam": lambda: one_by_one(w, first, last, False)}
-    if shutil.which("g++"):
-        made["one by one, compiled"] = lambda: one_by_one(w, first, last, True)
-    return made
+    return {
+        "one by one, fused Adam": lambda: one_by_one(w, first, last, False),
+        "one by one, compiled whole step": _compiled(lambda: one_by_one(w, first, last, True)),
+    }

@@ -86,9 +86,11 @@ class Contender:
         within = [peer.receive() for peer in self.peers]
         return (time.perf_counter() - start if len(within) > 1 else within[0]) / self.times
 
-    def warm(self, at_least: float) -> None:
-        """Run once, and repeat so often from then on that a measurement takes ``at_least`` seconds."""
-        self.times = max(1, math.ceil(at_least / min(self.seconds(998), self.seconds(999))))
+    def warm(self, at_least: float) -> float:
+        """Return the better of two measurements; from then on one repeats until it takes ``at_least`` seconds."""
+        seconds = min(self.seconds(998), self.seconds(999))
+        self.times = max(1, math.ceil(at_least / seconds))
+        return seconds
 
 
 def in_turns(contenders: Sequence[Contender], rounds: int, pause: float = 0.03) -> dict[str, list[float]]:

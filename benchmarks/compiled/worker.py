@@ -83,6 +83,8 @@ class Bench:
     def drop(self) -> None:
         """Forget all forms."""
         self.made.clear()
+        if hasattr(self.module, "forget"):
+            self.module.forget()
         gc.collect()
 
     def copy(self, workload: str) -> float:
