@@ -88,7 +88,7 @@ def rounding(seed: int, eager: World, i: int, start: Any, random: Any, b: Any) -
     largest = max(np.linalg.norm(v) for n, v in b.items() if n.startswith("gradient"))
     place = 2 * float(np.finfo(eager.dtype).eps) * largest
     if eager.dtype == "float64":
-        return dict.fromkeys(b, place)
+        return dict.fromkeys(b, 16 * place)  # of sums of up to a few hundred numbers
     exact = worlds(seed)[0]
     arrays = run(exact, exact.step, i, start, random, "float64")[1]
     return {n: max(place, float(np.linalg.norm(b[n] - arrays[n]))) for n in b if n in arrays}

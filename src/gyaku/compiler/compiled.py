@@ -352,7 +352,26 @@ def compile(
 ) -> Any:
     """Return ``function`` compiled: traced at the first call, from then on run as one program (also a decorator).
 
-    Raises ``ArgumentError`` for another runner than "cpu" or "interpret".
+    Any function of tensors, above all a training step with ``backward()``, ``optimizer.step()``, ``zero_grad()``. What
+    it depends on is looked at in each call: new values are read afresh; another shape, flag or structure is traced
+    again (``compiled.traces``); what cannot be compiled runs eagerly, the reason said once. A Python ``if`` on a traced
+    value raises ``TraceError``. Results carry no graph; gradients that an optimizer step has used are let go unless
+    ``keep_gradients``. ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits);
+    ``threads`` (None: what ``set_num_threads`` says) is for machine code.
+    Raises ``ArgumentError`` for another runner, and for what is no function.
+
+    >>> import gyaku as gy
+    >>> w = gy.tensor([1.0, 2.0], requires_grad=True)
+    >>> optimizer = gy.optim.SGD([w], lr=0.25)
+    >>> @gy.compile(runner="interpret")
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = ((w - x) ** 2).sum()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> [step(gy.zeros(2)).item() for _ in range(3)], step.traces
+    ([5.0, 1.25, 0.3125], 1)
     """
     if runner not in RUNNERS:
         raise ArgumentError("compile", "runner 'cpu' or 'interpret'", repr(runner))

@@ -20,7 +20,7 @@ import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
 from gyaku.core.mode import state
-from gyaku.core.node import Leaf
+from gyaku.core.node import Leaf, inside
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.nn.module import Module
 from gyaku.optim.optimizer import Optimizer
@@ -231,7 +231,7 @@ class Found:
         self._visit(f.__defaults__, f"{f.__name__}()")
         if f.__kwdefaults__:
             self._dict(f.__kwdefaults__, f"{f.__name__}()")
-        if not (f.__module__ or "").startswith("gyaku."):
+        if not inside[code.co_filename]:
             self._names(f.__globals__, code)
 
     def _names(self, space: dict[str, Any], code: Any) -> None:

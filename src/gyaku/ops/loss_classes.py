@@ -312,7 +312,7 @@ def check_labels(where: str, x: Tensor, t: Tensor, ignore: int | None) -> int | 
     if labels.shape != expected:
         raise _misshaped(where, x, t, expected)
     if not concrete(t):
-        return labels.labels(where, K, ignore)  # type: ignore[no-any-return]  # a tracer asks for them at each run
+        return labels.labels(where, K, ignore)  # a tracer asks for them at each run
     if not labels.size or (labels.min() >= 0 and labels.max() < K):
         return ignore if ignore is not None and 0 <= ignore < K else None
     bad = (labels < 0) | (labels >= K)
