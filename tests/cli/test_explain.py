@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gyaku.base.errors import ArgumentError, UnknownNameError
+from gyaku.base.errors import ArgumentError, GyakuError, UnknownNameError
 from gyaku.cli import cli
 from gyaku.explain.derivation_text import width
 from gyaku.explain.formula_parse import compute, parse, value_of
@@ -177,6 +180,31 @@ def test_a_picture(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"picture.{ending}"
     result = run(*SQUARE, "--save", path)
     assert result.exit_code == 0 and path.stat().st_size > 200 and str(path) in result.stderr.replace("\n", "")
+
+
+PIECES = [
+    *"abxy()[]{}+-*/^@.,;=:_'\\ \n09e%&|~<>!#ŷ²πあ\x00",
+    "**",
+    "sin",
+    "exp(",
+    ".T",
+    "lambda ",
+    "1e999",
+    "1j",
+    "None",
+    "for ",
+]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_any_text_is_a_formula_or_a_message(text: str) -> None:
+    try:
+        formula = parse(text)
+        with np.errstate(all="ignore"):
+            compute(formula, {name: value_of(name, "2").requires_grad_() for name in formula.inputs})
+    except GyakuError as error:
+        assert str(error)
 
 
 def test_parsing() -> None:

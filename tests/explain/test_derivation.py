@@ -275,6 +275,18 @@ def test_many_paths_are_cut_to_the_largest() -> None:
     assert "the other " in str(found) and check(found, near=1e-7, rounded=1e-2) > 10
 
 
+def test_numbers_that_differ_only_behind_the_shown_digits_stay_apart() -> None:
+    a, b = leaf(0.123456), leaf(0.1234567)
+    z = gy.maximum(a, b) * 3
+    assert "[0.123456 > 0.1234567]" in str(explain(z, names={"a": a, "b": b}).derivation("a"))
+
+
+def test_a_result_of_numbers_alone_is_not_rounded() -> None:
+    x = leaf(1.3)
+    c = gy.exp(gy.tensor(0.77).double())
+    assert check(explain(x * x / c, names={"x": x}).derivation("x")) > 4
+
+
 def test_numbers() -> None:
     assert number(-0.5) == ("-0.5", True) and number(1 / 3) == ("0.33333", False) and number(1e-12)[0] == "1e-12"
     assert array_text(np.ones((40, 2)))[0] == "[40×2]" and array_text(np.eye(2))[0] == "[[1, 0], [0, 1]]"

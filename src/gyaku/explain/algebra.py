@@ -35,6 +35,9 @@ from gyaku.explain.formula import (
 Monomial = tuple[int, ...]
 Poly = dict[Monomial, Fraction]
 _MOST = 400  # monomials; a formula that grows beyond is left as it is
+_WORK = 6_000  # products of monomials for one form
+_TRIES = 60  # forms that are tried for one formula
+_HOPELESS = 80  # the cost of a formula that no name makes short
 _DEEP = 3  # names put in, one after the other
 
 
@@ -54,39 +57,6 @@ def _plus(a: Poly, b: Poly, sign: int = 1) -> Poly:
         else:
             out.pop(m, None)
     return out
-
-
-def _times(a: Poly, b: Poly) -> Poly:
-    if len(a) * len(b) > _MOST * 8:
-        raise TooLong
-    out: Poly = {}
-    for m, c in a.items():
-        for n, d in b.items():
-            key = tuple(i + j for i, j in zip(m, n))
-            out[key] = out.get(key, Fraction(0)) + c * d
-    out = {m: c for m, c in out.items() if c}
-    if len(out) > _MOST:
-        raise TooLong
-    return out
-
-
-def _divided(a: Poly, b: Poly) -> tuple[Poly, Poly]:
-    """Return quotient and rest of a division in the lexicographic order of monomials."""
-    lead = max(b)
-    quotient: Poly = {}
-    rest: Poly = {}
-    while a:
-        if len(quotient) > _MOST:
-            raise TooLong
-        top = max(a)
-        step = tuple(i - j for i, j in zip(top, lead))
-        if min(step, default=0) < 0:
-            rest[top] = a.pop(top) if top in a else Fraction(0)
-            continue
-        term = {step: a[top] / b[lead]}
-        quotient.update(term)
-        a = _plus(a, _times(term, b), -1)
-    return quotient, rest
 
 
 def _unit(p: Poly, first: Any = max) -> tuple[Fraction, Poly]:
@@ -118,6 +88,7 @@ class Ring:
     """The atoms of one formula, and what is computed with polynomials in them."""
 
     def __init__(self, *formulas: Expr) -> None:
+        self.work = _WORK
         self.atoms: list[Expr] = []
         self._place: dict[Expr, int] = {}
         for e in formulas:
@@ -144,6 +115,41 @@ class Ring:
         if atom not in self._place:
             self._place[atom] = len(self.atoms)
             self.atoms.append(atom)
+
+    def _spend(self, steps: int) -> None:
+        """Count work, and give up on a formula that takes too much of it."""
+        self.work -= steps
+        if self.work < 0:
+            raise TooLong
+
+    def _times(self, a: Poly, b: Poly) -> Poly:
+        self._spend(len(a) * len(b))
+        out: Poly = {}
+        for m, c in a.items():
+            for n, d in b.items():
+                key = tuple(i + j for i, j in zip(m, n))
+                out[key] = out.get(key, Fraction(0)) + c * d
+        out = {m: c for m, c in out.items() if c}
+        if len(out) > _MOST:
+            raise TooLong
+        return out
+
+    def _divided(self, a: Poly, b: Poly) -> tuple[Poly, Poly]:
+        """Return quotient and rest of a division in the lexicographic order of monomials."""
+        lead = max(b)
+        quotient: Poly = {}
+        rest: Poly = {}
+        while a:
+            self._spend(len(b))
+            top = max(a)
+            step = tuple(i - j for i, j in zip(top, lead))
+            if min(step, default=0) < 0:
+                rest[top] = a.pop(top) if top in a else Fraction(0)
+                continue
+            term = {step: a[top] / b[lead]}
+            quotient.update(term)
+            a = _plus(a, self._times(term, b), -1)
+        return quotient, rest
 
     def _one(self) -> Poly:
         return {(0,) * len(self.atoms): Fraction(1)}
@@ -197,13 +203,13 @@ class Ring:
         out = self._one()
         for key, n in below.items():
             for _ in range(n):
-                out = _times(out, dict(key))
+                out = self._times(out, dict(key))
         return out
 
     def _multiplied(self, factors: Sequence[Quotient]) -> Quotient:
         above, below = self._one(), {}  # type: tuple[Poly, dict[tuple[Any, ...], int]]
         for q in factors:
-            above = _times(above, q.above)
+            above = self._times(above, q.above)
             for key, n in q.below.items():
                 below[key] = below.get(key, 0) + n
         return self._reduced(Quotient(above, below))
@@ -213,7 +219,7 @@ class Ring:
         parts = []
         for q in (a, b):
             missing = {key: n - q.below.get(key, 0) for key, n in below.items() if n > q.below.get(key, 0)}
-            parts.append(_times(q.above, self._expanded(missing)))
+            parts.append(self._times(q.above, self._expanded(missing)))
         return self._reduced(Quotient(_plus(parts[0], parts[1]), below))
 
     def _reduced(self, q: Quotient) -> Quotient:
@@ -224,7 +230,7 @@ class Ring:
         for key, n in q.below.items():
             left = n
             while left:
-                found, rest = _divided(dict(above), dict(key))
+                found, rest = self._divided(dict(above), dict(key))
                 if rest:
                     break
                 above, left = found, left - 1
@@ -248,7 +254,7 @@ class Ring:
         for candidate in (_unit(c, first)[1] for c in candidates):
             n = 0
             while len(p) > 1:
-                found, rest = _divided(dict(p), candidate)
+                found, rest = self._divided(dict(p), candidate)
                 if rest:
                     break
                 p, n = found, n + 1
@@ -315,7 +321,7 @@ def _forms(e: Expr) -> list[Expr]:
     if (logs := _joined_logs(e)) is not None:
         forms.append(logs)
     if q.below and q.above:
-        whole, rest = _divided(dict(q.above), ring._expanded(q.below))
+        whole, rest = ring._divided(dict(q.above), ring._expanded(q.below))
         forms.append(add(ring.factored(whole, sums), ring.factored(rest, sums, times=below)))
     elif q.above:
         forms.append(ring.formula(q.above))
@@ -358,7 +364,7 @@ def _sums(e: Expr, ring: Ring) -> list[Poly]:
     return list(found.values())
 
 
-def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = (), depth: int = _DEEP) -> Expr:
+def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = ()) -> Expr:
     """Return the shortest form found, in the symbols of ``e`` and ``names``: (name, what it stands for).
 
     A name is tried as a factor and as a term: with u = 1/(1 + e^(-x)), e^(-x)/(1 + e^(-x))² becomes u(1 - u).
@@ -367,25 +373,40 @@ def shortest(e: Expr, names: Sequence[tuple[Sym, Expr]] = (), depth: int = _DEEP
     >>> shortest(2 * a * x * x - 2 * x * y + 0 * a)
     2x(ax - y)
     """
-    plain = best = normal(e)
-    if depth == 0 or cost(best) <= 2:
+    return _Search(names).shortest(e, _DEEP)
+
+
+class _Search:
+    """A search for a short form that stops after ``_TRIES`` forms."""
+
+    def __init__(self, names: Sequence[tuple[Sym, Expr]]) -> None:
+        self.names, self.left = names, _TRIES
+
+    def normal(self, e: Expr) -> Expr:
+        """Return the shortest of the simple forms, or the formula itself when enough was tried."""
+        self.left -= 1
+        return normal(e) if self.left > 0 else e
+
+    def shortest(self, e: Expr, depth: int) -> Expr:
+        """Return the shortest form found with at most ``depth`` names taken out one after the other."""
+        plain = best = self.normal(e)
+        if depth == 0 or cost(best) <= 2 or cost(best) > _HOPELESS:
+            return best
+        there = set(symbols(e))
+        names = [(name, meaning) for name, meaning in self.names if there.issuperset(symbols(meaning))]
+        alone: list[dict[Expr, Expr]] = [{m: n} for n, m in names]
+        every: dict[Expr, Expr] = {m: n for n, m in names}
+        for known in (every, *alone):
+            for form in (e, plain):
+                if (put := substitute(form, known)) != form:
+                    best = min(best, self.normal(put), key=cost)
+        for name, meaning in names:
+            for rest, back in ((e - meaning, lambda r, n=name: n + r), (e + meaning, lambda r, n=name: r - n),
+                               (e / meaning, lambda r, n=name: n * r)):  # fmt: skip
+                left = self.normal(rest)
+                if cost(left) < cost(plain):
+                    best = min(best, back(self.shortest(left, depth - 1)), key=cost)
         return best
-    there = set(symbols(e))
-    names = [(name, meaning) for name, meaning in names if there.issuperset(symbols(meaning))]
-    alone: list[dict[Expr, Expr]] = [{m: n} for n, m in names]
-    every: dict[Expr, Expr] = {m: n for n, m in names}
-    for known in (every, *alone):
-        for form in (e, plain):
-            if (put := substitute(form, known)) != form:
-                best = min(best, normal(put), key=cost)
-    for name, meaning in names:
-        for rest, back in ((e - meaning, lambda r, n=name: n + r), (e + meaning, lambda r, n=name: r - n),
-                           (e / meaning, lambda r, n=name: n * r)):  # fmt: skip
-            left = normal(rest)
-            if cost(left) < cost(plain):
-                found = back(shortest(left, names, depth - 1))
-                best = min(best, found, key=cost)
-    return best
 
 
 def inline(e: Expr, meanings: dict[Expr, Expr]) -> Expr:

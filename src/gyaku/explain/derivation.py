@@ -17,7 +17,7 @@ from gyaku.base.text import Phrases, language
 from gyaku.explain.derivation_nodes import between, by_nodes, meanings_of, shape_blocks
 from gyaku.explain.derivation_read import Reading, partial
 from gyaku.explain.derivation_text import Block, Derivation, Equation, Right, Shown, exact, filled, number
-from gyaku.explain.formula import Expr, Num, Sum, Sym, cost, mul
+from gyaku.explain.formula import Expr, Num, Sum, Sym, as_expr, cost, mul
 from gyaku.explain.formula_text import text
 from gyaku.explain.latex import decimal_latex, latex
 from gyaku.explain.model import Explanation, Item, Path
@@ -124,23 +124,24 @@ def _along(reading: Reading, path: Path) -> list[Right]:
     """Return the product along a path: in symbols, in local formulas, with numbers, and worked out."""
     chain = [partial(reading.name(a.target), reading.name(a.source)) for a in path.arrows]
     known = dict(zip([c.name for c in chain], [float(np.sum(f)) for f in path.factors]))  # type: ignore[arg-type]
-    local = [_factor(reading, arrow, value) for arrow, value in zip(path.arrows, known.values())]
+    pairs = [_factor(reading, arrow, value) for arrow, value in zip(path.arrows, known.values())]
+    local, product_of = [shown for shown, _ in pairs], mul(*[e for _, e in pairs])
     shown = [filled(e, reading.values, reading.tolerance) for e in local]
     product = float(np.sum(path.product))
     return [
         _joined(list(chain), "=", mul(*chain), known),
-        _joined(local, "=", mul(*local), reading.values),
-        _joined(shown, "=" if all(map(exact, shown)) else "≈", mul(*local), reading.values),
+        _joined(local, "=" if all(map(exact, local)) else "≈", product_of, reading.values),
+        _joined(shown, "=" if all(map(exact, shown)) else "≈", product_of, reading.values),
         _result(reading, product),
     ]
 
 
-def _factor(reading: Reading, arrow: Any, value: float) -> Expr:
-    """Return the local derivative of an arrow as a formula; as a number where none can be written or none is true."""
+def _factor(reading: Reading, arrow: Any, value: float) -> tuple[Expr, Expr]:
+    """Return a local derivative to be shown and to be evaluated: a number where no true formula can be written."""
     found = reading.rule(arrow)
     if found is None or not reading.holds(found, value):
-        return Shown(value, reading.tolerance)
-    return found
+        return Shown(value, reading.tolerance), as_expr(value)
+    return found, found
 
 
 def _joined(factors: Sequence[Expr], sign: str, expr: Expr, values: dict[str, Any]) -> Right:

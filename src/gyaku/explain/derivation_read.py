@@ -26,6 +26,9 @@ class Reading:
 
     def __init__(self, explanation: Explanation) -> None:
         self.view, self.full = explanation, explanation.unfolded()
+        single = any(i.dtype == np.float32 for i in self.full.items)
+        self.tolerance = 3e-7 if single else 1e-12
+        self.near = 2e-4 if single else 1e-8  # relative error that a formula may have
         self._symbols: dict[str, Expr] = {}
         self._leading: dict[str, set[str]] = {}  # item -> the items that it reaches
         self._arriving: dict[str, Expr | None] = {}
@@ -34,16 +37,13 @@ class Reading:
             if item.key not in self._symbols:
                 self._symbols[item.key] = self._symbol(item, taken)
         self.values = self._values()
-        single = any(i.dtype == np.float32 for i in self.full.items)
-        self.tolerance = 3e-7 if single else 1e-12
-        self.near = 2e-4 if single else 1e-8  # relative error that a formula may have
 
     def _symbol(self, item: Item, taken: set[str]) -> Expr:
         """Return the number of a constant without a name, else a symbol that no other value has."""
         if item.kind == "constant" and not item.name and item.value is not None and item.shape == ():
             value = item.value.item()
-            if item.inline or number(value, 3e-7)[1] and math.isfinite(value):
-                return as_expr(value if item.inline else float(number(value, 3e-7)[0]))
+            if item.inline or number(value, self.tolerance)[1] and math.isfinite(value):
+                return as_expr(value if item.inline else float(number(value, self.tolerance)[0]))
         name, n = item.symbol, 1
         while name in taken:
             n += 1

@@ -162,9 +162,10 @@ def _wrapped(text: str, width: int) -> list[str]:
     lines: list[str] = []
     if text.startswith("[[") and len(text) > width and max(map(len, text.split("], "))) < width:
         return _rows(text)
-    while len(text) > max(width, 20):
-        places = [i for i in _breaks(text) if 0 < i <= max(width, 20)]
-        if not places:
+    width = max(width, 20)
+    while len(text) > width:
+        places = [i for i in _breaks(text) if 0 < i <= width] or [text.rfind(" ", 1, width + 1)]
+        if places[-1] < 0:
             break
         lines.append(text[: places[-1]].rstrip())
         text = text[places[-1] :].lstrip()

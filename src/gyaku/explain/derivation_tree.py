@@ -14,6 +14,7 @@ from gyaku.explain.model import Explanation, Item
 from gyaku.explain.phrases import phrases
 
 _MOST = 60  # rows
+_HEAD = 44  # columns of the tree; a longer formula is cut, the derivation has it in full
 _LONG = 30  # the cost of a formula beyond which a label is better
 
 
@@ -80,10 +81,11 @@ def _number(reading: Reading, value: Any) -> str:
 
 
 def _aligned(rows: list[tuple[str, str, str]]) -> str:
-    first = min(max(width(row[0]) for row in rows), 46)
+    first = min(max(width(row[0]) for row in rows), _HEAD)
     second = max(width(row[1]) for row in rows)
     lines = []
     for head, value, delta in rows:
+        head = head if width(head) <= _HEAD else f"{head[: _HEAD - 1]}…"
         line = head + " " * max(first - width(head), 0) + "   " + value
         lines.append((line + " " * (second - width(value)) + "   " + delta).rstrip())
     return "\n".join(lines)

@@ -259,7 +259,7 @@ class _Computer:
     """Computes trees with tensors and remembers what came out where."""
 
     values: Mapping[str, Tensor]
-    steps: dict[str, Tensor] = field(default_factory=dict)
+    steps: dict[str, Any] = field(default_factory=dict)
     results: list[Tensor] = field(default_factory=list)
 
     def compute(self, formula: Formula) -> Tensor:
@@ -321,7 +321,7 @@ class _Computer:
 
         Where nobody named a part, the parts get letters.
         """
-        out = {name: t for name, t in self.steps.items() if t._node is not None}
+        out = {name: t for name, t in self.steps.items() if isinstance(t, Tensor) and t._node is not None}
         known = {id(t) for t in (*out.values(), *self.values.values())}
         result = formula.steps[-1][0]
         rest = [t for t in self.results[:-1] if t._node is not None and id(t) not in known]
