@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from gyaku.explain.derivation_read import Reading
-from gyaku.explain.derivation_text import array_text, width
+from gyaku.explain.derivation_text import WIDTH, array_text, width
 from gyaku.explain.formula import cost
 from gyaku.explain.formula_text import text
 from gyaku.explain.model import Explanation, Item
 from gyaku.explain.phrases import phrases
 
 _MOST = 60  # rows
+_SHORT = 20  # characters of an array that is written out
 _HEAD = 44  # columns of the tree; a longer formula is cut, the derivation has it in full
 _LONG = 30  # the cost of a formula beyond which a label is better
 
@@ -34,7 +35,7 @@ def tree(explanation: Explanation, *, lang: str | None = None) -> str:
     └─ y        = 1   ∂z/∂y = -1
     """
     reading = Reading(explanation)
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, Item]] = []
     seen: set[str] = set()
     say = phrases(lang)
 
@@ -44,14 +45,17 @@ def tree(explanation: Explanation, *, lang: str | None = None) -> str:
         again = item.key in seen and bool(item.arrows)
         seen.add(item.key)
         head = first + _head(reading, item) + (f" {say('again')}" if again else "")
-        rows.append((head, *_numbers(reading, item)))
+        rows.append((head, item))
         inputs = [] if again else [explanation[a.source] for a in item.arrows if not explanation[a.source].inline]
         for i, each in enumerate(inputs):
             last = i == len(inputs) - 1
             walk(each, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
 
     walk(explanation.result, "", "")
-    return _aligned(rows) + ("\n..." if len(rows) >= _MOST else "")
+    lines = _aligned([(head, *_numbers(reading, item, _SHORT)) for head, item in rows])
+    if max(map(width, lines)) > WIDTH:  # arrays by their shapes alone
+        lines = _aligned([(head, *_numbers(reading, item, 0)) for head, item in rows])
+    return "\n".join([*lines, "..."] if len(rows) >= _MOST else lines)
 
 
 def _head(reading: Reading, item: Item) -> str:
@@ -63,24 +67,24 @@ def _head(reading: Reading, item: Item) -> str:
     return f"{name} = {text(meaning, reading.arrays) if short else item.formula}"  # type: ignore[arg-type]
 
 
-def _numbers(reading: Reading, item: Item) -> tuple[str, str]:
-    value, delta = (_number(reading, v) for v in (item.value, item.delta))
+def _numbers(reading: Reading, item: Item, most: int) -> tuple[str, str]:
+    value, delta = (_number(reading, v, most) for v in (item.value, item.delta))
     arrives = f"{reading.delta(item.key).name} {delta}" if delta and item.kind != "constant" else ""
     return value, arrives
 
 
-def _number(reading: Reading, value: Any) -> str:
+def _number(reading: Reading, value: Any, most: int) -> str:
+    """Return a number, or an array of at most ``most`` characters (a larger one by its shape)."""
     if value is None:
         return ""
     array = np.asarray(value)
     written, _, whole = array_text(array.reshape(()) if array.size == 1 else array, reading.tolerance)
-    if len(written) > 20:
-        written = f"[{'×'.join(map(str, array.shape))}]"
-        return f"= {written}"
+    if array.size > 1 and len(written) > most:
+        return f"= [{'×'.join(map(str, array.shape))}]"
     return f"{'=' if whole else '≈'} {written}"
 
 
-def _aligned(rows: list[tuple[str, str, str]]) -> str:
+def _aligned(rows: list[tuple[str, str, str]]) -> list[str]:
     first = min(max(width(row[0]) for row in rows), _HEAD)
     second = max(width(row[1]) for row in rows)
     lines = []
@@ -88,4 +92,4 @@ def _aligned(rows: list[tuple[str, str, str]]) -> str:
         head = head if width(head) <= _HEAD else f"{head[: _HEAD - 1]}…"
         line = head + " " * max(first - width(head), 0) + "   " + value
         lines.append((line + " " * (second - width(value)) + "   " + delta).rstrip())
-    return "\n".join(lines)
+    return lines
