@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
+import random
 import threading
+import time
+import types
 import warnings
 from typing import Any
 
@@ -421,3 +426,68 @@ def test_updates_in_pytorchs_style() -> None:
         pair.both(lambda m, o, rate=rate: o.param_groups[0].update(lr=rate))
         pair.agree()
     assert pair.compiled.traces == 1 and not pair.compiled.fallback_reason
+
+
+settings = types.SimpleNamespace(gain=2.0, parts=collections.deque([1.0]))
+calls = 0
+
+
+def test_settings_objects_are_watched() -> None:
+    step = compiled(lambda x: x * settings.gain + settings.parts[0])
+    for gain, part in ((2.0, 1.0), (3.0, 1.0), (3.0, 5.0)):
+        settings.gain, settings.parts[0] = gain, part
+        assert step(gy.ones(1)).item() == gain + part
+    assert step.traces == 3
+
+
+def _counting(x: Any) -> Any:
+    global calls
+    calls += 1
+    return x * calls
+
+
+numbers = itertools.count()
+chance = random.Random(3)
+numpy_chance = np.random.default_rng(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (_counting, "calls"),
+        (lambda x: x + next(numbers), "numbers"),
+        (lambda x: x + random.random(), "random"),
+        (lambda x: x + chance.random(), "chance"),
+        (lambda x: x + numpy_chance.random(), "chance"),
+        (lambda x: x + float(np.random.rand()), "numpy"),
+        (lambda x: x + time.perf_counter(), "time"),
+    ],
+)
+def test_what_differs_at_each_use_runs_eagerly(function: Any, reason: str) -> None:
+    step = compiled(function)
+    x = gy.zeros(1, dtype=gy.float64) + 1
+    with pytest.warns(UserWarning, match=f"runs eagerly.*{reason}"):
+        first = step(x).item()
+    assert len({first, step(x).item(), step(x).item()}) == 3
+
+
+def test_methods_that_are_not_called_do_not_matter() -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.model = nn.Linear(2, 1)
+
+        def log(self) -> float:
+            return time.time() + random.random()
+
+        def predict(self, x: Any) -> Any:
+            return self.helped(self.model(x))
+
+        def helped(self, y: Any) -> Any:
+            return y * settings.gain
+
+    trainer, x = Trainer(), gy.ones(1, 2)
+    step = compiled(trainer.predict)
+    for gain in (2.0, 4.0):
+        settings.gain = gain
+        assert step(x).item() == trainer.predict(x).item()
+    assert step.traces == 2 and not step.fallback_reason and trainer.log() > 0

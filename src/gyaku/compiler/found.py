@@ -7,12 +7,14 @@ watched container holds the very same objects, the key is the same.
 
 from __future__ import annotations
 
+import argparse
 import dis
 import functools
 import itertools
 import operator
 import sys
 import types
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -31,7 +33,9 @@ _FIXED = ("initial_accumulator_value", "initial_lr")
 _DIGEST = 4096  # bytes of a NumPy array that are compared at every call
 _MOST = 50_000  # objects
 
-Path = tuple[Any, ...]
+_HOLDERS = (types.SimpleNamespace, argparse.Namespace)  # the standard library's objects that only hold values
+_RANDOM = ("numpy.random._generator", "numpy.random.mtrand", "numpy.random.bit_generator")
+_CLOCKS = ("random", "time", "datetime", "secrets")
 
 
 class Count(NamedTuple):
@@ -74,9 +78,12 @@ class Found:
         self._seen: dict[int, int] = {}
         self._index: dict[int, int] = {}
         self._held: list[Any] = []
+        self._attributes: set[str] = set()
+        self._methods: list[tuple[str | None, Any]] = []
         self._slot_names: dict[int, tuple[str, int]] = {}
         for root in roots:
             self._visit(root, "")
+        self._visit_methods()
         for k, (slot, owner) in self._slot_names.items():
             self.names[k] = f"{slot} of {self.names[owner]}"
         self._before = self._now()
@@ -147,14 +154,19 @@ class Found:
         for types_, visit in self._KINDS:
             if isinstance(value, types_):
                 return functools.partial(visit, self)
-        if _is_users(kind):
+        ours = (kind.__module__ or "").partition(".")[0] == "gyaku"
+        if _is_users(kind) or (ours and hasattr(value, "__dict__")) or isinstance(value, _HOLDERS):
             return self._object
-        return (
-            self._opaque if not hasattr(value, "__dict__") or not kind.__module__.startswith("gyaku") else self._object
-        )
+        return self._opaque
 
     def _opaque(self, value: Any, name: str) -> None:
+        """Take an object for what it is; refuse one whose every use gives something else."""
         self.key.append(("is", id(value)))
+        owner = getattr(value, "__self__", value)
+        if hasattr(type(value), "__next__") or type(owner).__module__ in ("random", *_RANDOM):
+            self.refusal = (
+                self.refusal or f"the function uses {name or type(value).__name__}, which differs at each use"
+            )
 
     def tensor(self, t: Tensor, name: str = "") -> int:
         """Enter a tensor and return its number."""
@@ -220,6 +232,7 @@ class Found:
     def _function(self, f: Any, name: str) -> None:
         code = f.__code__
         self.key.append(code)
+        self._attributes.update(names_of(code)[1])
         for word, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
             try:
                 content = cell.cell_contents
@@ -251,6 +264,8 @@ class Found:
 
     def _module_file(self, module: types.ModuleType, attributes: tuple[str, ...]) -> None:
         root = module.__name__.partition(".")[0]
+        if root in _CLOCKS or (root == "numpy" and "random" in attributes):
+            self.refusal = self.refusal or f"the function uses the module {root}: time and chance differ at each use"
         if root in ("numpy", "gyaku") or root in sys.stdlib_module_names:
             return
         space = vars(module)
@@ -269,19 +284,31 @@ class Found:
             self._visit(part, name)
 
     def _class(self, kind: type, name: str) -> None:
-        """Visit a class of the user's: its functions and attributes; another class stands for itself."""
+        """Visit a class of the user's: its attributes, and later the methods that some code names."""
         self.key.append(("is", id(kind)))
-        if not _is_users(kind):
-            return
-        for base in kind.__mro__:
-            if _is_users(base) and not issubclass(base, BaseException):
-                space = vars(base)
-                self._views.append(space.values())
-                for n, value in list(space.items()):
-                    value = getattr(value, "__func__", getattr(value, "fget", value))
-                    function = isinstance(value, types.FunctionType) and (n[:2] != "__" or n == "__call__")
-                    if function or (n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, Tensor))):
-                        self._visit(value, n)
+        others = [base for base in kind.__mro__ if not _is_users(base)]
+        for base in kind.__mro__ if _is_users(kind) else ():
+            if base in others or issubclass(base, BaseException):
+                continue
+            space = vars(base)
+            self._views.append(space.values())
+            for n, value in list(space.items()):
+                value = getattr(value, "__func__", getattr(value, "fget", value))
+                if isinstance(value, types.FunctionType):
+                    called = n == "__call__" or (n[:2] != "__" and any(hasattr(o, n) for o in others))
+                    self._methods.append((None if called else n, value))
+                elif n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, Tensor)):
+                    self._visit(value, n)
+
+    def _visit_methods(self) -> None:
+        """Visit the methods that the code visited so far names, until it names no further ones."""
+        while True:
+            wanted = [m for m in self._methods if m[0] is None or m[0] in self._attributes]
+            if not wanted:
+                return
+            self._methods = [m for m in self._methods if m not in wanted]
+            for _, function in wanted:
+                self._visit(function, function.__name__)
 
     def _object(self, value: Any, name: str) -> None:
         self._visit(type(value), name)
@@ -391,7 +418,7 @@ class Found:
         (types.FunctionType, _function),
         (types.MethodType, _method),
         (functools.partial, _partial),
-        ((list, tuple, set, frozenset), _list),
+        ((list, tuple, set, frozenset, deque), _list),
         (dict, _dict),
         (type, _class),
     )
@@ -446,8 +473,9 @@ def names_of(code: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     for i in dis.get_instructions(code):
         if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             loaded[i.argval] = None
-        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"):
             attributes[i.argval] = None
+    attributes.update(dict.fromkeys(c for c in code.co_consts if type(c) is str))  # getattr(x, "name")
     for const in code.co_consts:
         if isinstance(const, types.CodeType):
             more, further = names_of(const)

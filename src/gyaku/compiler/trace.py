@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -287,8 +288,9 @@ def _differences(container: Any, copy: Any) -> Iterator[tuple[str, Any, Any]]:
 def _put_back(container: Any, copy: Any) -> None:
     if isinstance(container, types.CellType):
         container.cell_contents = copy
-    elif isinstance(container, list):
-        container[:] = copy
+    elif isinstance(container, (list, deque)):
+        container.clear()
+        container.extend(copy)
     elif isinstance(copy, Names):
         container.update(copy)
     else:
