@@ -93,16 +93,15 @@ def _classes(found: DataFacts, t: Array) -> None:
         found.classes = int((counts > 0).sum())
 
 
-def _keys(x: Array) -> Array:
+def _keys(x: Array) -> list[bytes]:
     """Return one comparable value a row (equal rows, equal values)."""
-    packed = np.ascontiguousarray(x + 0.0)  # -0 becomes 0
-    return packed.view(np.dtype((np.void, packed.dtype.itemsize * packed.shape[1]))).ravel()
+    return [row.tobytes() for row in np.ascontiguousarray(x + 0.0)]  # -0 becomes 0
 
 
 def _copies(found: DataFacts, x: Array, plan: Plan) -> None:
     if x.shape[1] >= 2:
         both = np.concatenate([x, plan.t.reshape(len(x), -1).astype(np.float32)], axis=1)
-        found.repeated = 1.0 - len(np.unique(_keys(both))) / len(x)
+        found.repeated = 1.0 - len(set(_keys(both))) / len(x)
 
 
 def _leaks(found: DataFacts, part: str, x: Array, held: Pair, standard: Array, asked: int, base: int) -> None:
@@ -110,7 +109,8 @@ def _leaks(found: DataFacts, part: str, x: Array, held: Pair, standard: Array, a
     other = _matrix(held[0])
     if other.shape[1] != x.shape[1] or x.shape[1] < 2:
         return
-    share = float(np.isin(_keys(other), np.unique(_keys(x))).mean())
+    known = set(_keys(x))
+    share = sum(key in known for key in _keys(other)) / len(other)
     rows = _standardised(other, x)[: asked // 2]
     if len(x) <= base and len(x) > 20 and x.shape[1] >= _ENOUGH:
         usual = np.median(np.sqrt(_two_nearest(standard[: asked // 4], standard)[:, 1]))
