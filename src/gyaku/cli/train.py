@@ -23,10 +23,11 @@ Examples:
   gyaku train mnist --hidden 512,256 --epochs 40 --seed 1
   gyaku train sales.csv --target price --name sales
   gyaku train digits --plain
+  gyaku train digits --seeds 8
   gyaku train --resume runs/digits
 """
 # Settings of a run as options: (names, click's arguments). Defaults live in Config; an option not given is None.
-_SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--target",), {"metavar": "COLUMN", "help": "Column to predict (tables)."}),
     (("--task",), {"metavar": "TASK", "help": "regression, binary or multiclass; else decided from the target."}),
     (("--categories",), {"metavar": "COLUMNS", "help": "Columns of numbers that are codes, separated by commas."}),
@@ -62,12 +63,13 @@ _SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--patience",), {"type": int, "help": "Stop after so many epochs without progress on dev."}),
     (("--seed",), {"type": int, "help": "Of split, weights, order, dropout.  [0]"}),
     (("--device",), {"help": "cpu or cuda.  [cpu]"}),
-    (("--threads",), {"type": int, "help": "Threads of matrix products."}),
+    (("--threads",), {"type": int, "help": "Threads of matrix products and of machine code."}),
+    (("--compile/--no-compile",), {"default": None, "help": "Train by machine code.  [from 200 steps on]"}),
 ]  # fmt: skip
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    for names, arguments in reversed(_SETTINGS):
+    for names, arguments in reversed(SETTINGS):
         command = click.option(*names, **arguments)(command)
     return command
 
@@ -78,6 +80,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--config", type=click.Path(), help="TOML file of settings by these names; options given here win.")
 @click.option("--name", help="Name of the run folder.  [that of the data]")
 @click.option("--out", default="runs", show_default=True, help="Folder of the run folders.")
+@click.option("--seeds", type=int, help="Train so many seeds side by side, from --seed on; the mean and its interval.")
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run, to the same bits.")
 @click.option("--force", is_flag=True, help="Replace the run of that name.")
 @click.option("--no-doctor", is_flag=True, help="Do not let the doctor look on (a few percent of the time).")
@@ -85,8 +88,8 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @json_option
 @lang_option
 def train(
-    data: str | None, config: str | None, name: str | None, out: str, resume: str | None, force: bool,
-    no_doctor: bool, quiet: bool, as_json: bool, lang: str | None, **settings: Any,
+    data: str | None, config: str | None, name: str | None, out: str, seeds: int | None, resume: str | None,
+    force: bool, no_doctor: bool, quiet: bool, as_json: bool, lang: str | None, **settings: Any,
 ) -> None:  # fmt: skip
     """Train a network on DATA and write runs/NAME with model, metrics and report.
 
@@ -96,13 +99,17 @@ def train(
     say = words(lang)
     given = {key: value for key, value in settings.items() if value is not None}
     if resume is not None:
-        _refuse_with_resume({**given, "DATA": data, "--config": config, "--name": name, "--force": force or None})
+        others = {"DATA": data, "--config": config, "--name": name, "--force": force or None, "--seeds": seeds}
+        _refuse_with_resume({**given, **others})
         folder = first = Path(resume)
         chosen = _config_to_resume(folder, say, lang)
         if chosen is None:
             return
     else:
-        chosen = _config(data, config, given)
+        chosen = config_from(data, config, given)
+        if seeds is not None:
+            _train_seeds(chosen, seeds, Path(out), name, force, quiet, as_json, lang)
+            return
         folder, first = _folder(chosen, Path(out), name, force)
     _train(chosen, folder, first, resume is not None, not no_doctor, quiet, as_json, lang, say)
 
@@ -127,18 +134,32 @@ def _config_to_resume(folder: Path, say: Phrases, lang: str | None) -> Any:
     return config_of(card)
 
 
-def _config(data: str | None, file: str | None, given: dict[str, Any]) -> Any:
+def _train_seeds(
+    config: Any, seeds: int, out: Path, name: str | None, force: bool, quiet: bool, as_json: bool, lang: str | None
+) -> None:
+    from gyaku.cli.several import group_folder, train_seeds
+
+    if force:
+        raise ArgumentError("--seeds", "a new folder", "--force", hint="choose another --name")
+    folder = group_folder(config, out, name, "seeds")
+    summary = train_seeds(config, seeds, folder, command=command_line(), quiet=quiet, lang=lang)
+    if as_json:
+        answer_json(summary)
+
+
+def config_from(data: str | None, file: str | None, given: dict[str, Any], where: str = "gyaku train") -> Any:
+    """Return the settings of DATA, a TOML file and options; options win."""
     from gyaku.train.config import Config, read_config
 
     settings = read_config(Path(file)) if file is not None else {}
     if data is not None:
         settings["data"] = data
     if not settings.get("data"):
-        hint = "gyaku train digits; gyaku train --help lists the rest"
-        raise ArgumentError("gyaku train", "DATA: a name, a file or a folder", "nothing", hint=hint)
+        hint = f"{where} digits; {where} --help lists the rest"
+        raise ArgumentError(where, "DATA: a name, a file or a folder", "nothing", hint=hint)
     if "categories" in given:
         given["categories"] = tuple(part.strip() for part in given["categories"].split(","))
-    return Config.from_mapping(settings | given, "gyaku train")
+    return Config.from_mapping(settings | given, where)
 
 
 def _folder(config: Any, out: Path, name: str | None, force: bool) -> tuple[Path, Path]:
@@ -194,7 +215,7 @@ def _train(
     watchers = () if doctor is None else (doctor,)
     try:
         done = train_run(
-            config, folder, command=_command_line(), resume=resume, say=note, report=report,
+            config, folder, command=command_line(), resume=resume, say=note, report=report,
             callbacks=watchers if quiet else (*watchers, _Announce(say, folder, first), progress),
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -223,7 +244,8 @@ def _doctor(lang: str) -> Any:
     return Doctor(every=50, lang=lang)
 
 
-def _command_line() -> str:
+def command_line() -> str:
+    """Return the command as it was typed."""
     import shlex
 
     return shlex.join(["gyaku", *sys.argv[1:]])

@@ -35,6 +35,20 @@ _TABLE = {
         "on {part} the network is not better than the same answer every time: look at the classes in the report",
         "{part}で、いつも同じ答えを返すのと変わりません。レポートの混同行列を確認してください",
     ),
+    "several": (
+        "{part} {metric} {value}   ({n} seeds, 95% interval)",
+        "{part} {metric} {value}   ({n} シード、95% 信頼区間)",
+    ),
+    "name_accuracy": ("accuracy", "正解率"),
+    "name_rmse": ("rmse", "RMSE"),
+    "loss": ("loss", "損失"),
+    "best_seed": (
+        "the report is that of seed {seed}, the best on {part}",
+        "レポートは{part}で最良だったシード {seed} のものです",
+    ),
+    "summary": ("summary: {path}", "まとめ:   {path}"),
+    "diverged": ("diverged ({n})", "発散 ({n})"),
+    "chosen": ("chosen on dev: {text}", "開発データで選択: {text}"),
     "report": ("report:  {path}", "レポート: {path}"),
     "model": ("model:   {path}   (gyaku predict {run} DATA)", "モデル:   {path}   (gyaku predict {run} DATA)"),
     "resume": (

@@ -11,6 +11,7 @@ from gyaku.train.config import Config, read_config
 from gyaku.train.events import EVENTS, Callback
 from gyaku.train.history import History
 from gyaku.train.machine import describe_machine
+from gyaku.train.many import fit_many, train_many
 from gyaku.train.modelfile import Trained, load_model, save_model
 from gyaku.train.more import Ensemble, pseudo_labels
 from gyaku.train.objective import Objective, task_of
@@ -32,11 +33,13 @@ __all__ = [
     "Trained",
     "describe_machine",
     "fit",
+    "fit_many",
     "load_model",
     "predict",
     "pseudo_labels",
     "read_config",
     "save_model",
     "task_of",
+    "train_many",
     "train_run",
 ]
