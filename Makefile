@@ -11,13 +11,14 @@ endif
 VENV := .venv
 BIN := $(VENV)/bin
 PARITY := .venv-parity
+BENCH := .venv-bench
 WORKERS ?= 2
 SETUP := $(PYTHON) tools/setup_venv.py
 
 # A test's arrays are small: one BLAS thread a worker, or the threads fight.
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test lint types docs bench parity gpu setup setup-dev setup-parity clean
+.PHONY: demo test lint types docs bench parity gpu setup setup-dev setup-parity setup-bench clean
 
 demo: setup
 	$(BIN)/gyaku train digits --name demo --force
@@ -35,8 +36,8 @@ types: setup-dev
 docs: setup-dev
 	$(BIN)/python tools/make_docs.py
 
-bench: setup-parity
-	$(PARITY)/bin/python -m benchmarks
+bench: setup-bench
+	$(BENCH)/bin/python -m benchmarks
 
 parity: setup-parity
 	$(ONE_THREAD) $(PARITY)/bin/python -m pytest -q -m parity tests/parity
@@ -54,5 +55,8 @@ setup-dev:
 setup-parity:
 	@$(SETUP) $(PARITY) all,dev torch==2.13.0 -- --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
 
+setup-bench:
+	@$(SETUP) $(BENCH) all,dev torch==2.13.0 jax scikit-learn -- --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu
+
 clean:
-	rm -rf $(VENV) $(VENV).lock $(PARITY) $(PARITY).lock build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV).lock $(PARITY) $(PARITY).lock $(BENCH) $(BENCH).lock build .mypy_cache .pytest_cache .ruff_cache .hypothesis
