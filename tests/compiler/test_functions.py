@@ -433,3 +433,34 @@ def test_observers_see_the_operations_of_eager_code() -> None:
     with observe(Watching()):
         step(gy.ones(2))
     assert Watching.seen == ["mul", "exp", "sum"]
+
+
+def test_a_schedule_inside_runs_eagerly() -> None:
+    p = nn.Parameter(gy.ones(1))
+    o = optim.SGD([p], lr=1.0)
+    schedule = optim.lr_scheduler.ExponentialLR(o, 0.5)
+
+    def f() -> Any:
+        o.zero_grad()
+        p.sum().backward()
+        o.step()
+        schedule.step()
+        return p.sum()
+
+    step = compiled(f)
+    with pytest.warns(UserWarning, match="runs eagerly.*schedule"):
+        assert [step().item() for _ in range(3)] == [0.0, -0.5, -0.75]
+
+
+def test_a_number_read_as_python_is_part_of_the_program() -> None:
+    step = compiled(lambda x, a: x * float(a) ** 2)
+    for a in (1.0, 3.0, 3.0, 1.0):
+        assert step(gy.ones(1), a).item() == a * a
+    assert step.traces == 2
+
+
+def test_one_hot_rows_of_traced_labels() -> None:
+    step = compiled(lambda t: nn.functional.one_hot(t, 3))
+    assert step(gy.tensor([0, 2])).tolist() == [[1, 0, 0], [0, 0, 1]]
+    with pytest.raises(ValueError, match="0..2"):
+        step(gy.tensor([0, 3]))

@@ -143,6 +143,16 @@ class Scalar(_Operators, Weak):
         self.recorder.asked[self._var] = bool(self.value)
         return bool(self.value)
 
+    def __float__(self) -> float:
+        """Return the number, where no array is involved; another one is another program."""
+        if self.value is None or self.value != self.value:
+            raise refused("float() of a traced number")
+        bool(emit("equal", self, self.value))
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(float(self))
+
     def choose(self, yes: Any, no: Any) -> Any:
         """Return ``yes`` where this number is true, else ``no``."""
         return emit("where", self, yes, no)
