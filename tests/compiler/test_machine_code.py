@@ -292,3 +292,58 @@ def test_an_interrupt_while_waiting_leaves_no_thread_behind(monkeypatch: Any) ->
     before = w.copy()
     runner.run([x, w, 0.001])
     assert not np.array_equal(before, w)
+
+
+# --- found by random programs ---
+
+
+def test_truth_values_and_whole_numbers_are_computed_as_numpy_computes_them() -> None:
+    flags, other = RNG.random((5, 17)) < 0.5, RNG.random((5, 17)) < 0.5
+    n, m, small = RNG.integers(-9, 9, 23), RNG.integers(1, 5, 23), RNG.integers(0, 255, 23).astype(np.uint8)
+
+    def write(b: Any, p: Any, q: Any, i: Any, j: Any, u: Any, lr: Any, x: Any) -> list[Any]:
+        pairs = [b(op, p, q) for op in ("add", "multiply", "maximum", "minimum")]
+        extremes = [b(op, v, axis=a) for op in ("amax", "amin") for v, a in ((p, 1), (p, 0), (p, None), (u, 0))]
+        whole = [b(op, i, j) for op in ("floor_divide", "remainder")] + [b("floor", i), b("isnan", i), b("absolute", u)]
+        return pairs + extremes + whole + [b("power", j, 2), b("remainder", x, 0.1), b("remainder", x, lr)]
+
+    for threads in (1, 2):
+        compare(write, [flags, other, n, m, small, 0.3, numbers(6)], threads)
+
+
+def test_index_arrays_behind_slices_stacks_in_any_order_and_empty_parts_of_a_join() -> None:
+    x, rows, w, empty = numbers(3, 5, 4), np.array([4, 0, -1]), numbers(5, 6), numbers(3, 0, 4)
+
+    def write(b: Any, v: Any, i: Any, u: Any, none: Any) -> list[Any]:
+        turned = b("transpose", v, axes=(2, 0, 1))
+        joined = b("concatenate", v, none, axis=1)
+        whole = slice(None)
+        return [
+            b("gather", v, i, pattern=(whole, "array")), b("gather", u, i, pattern=("array", slice(1, 3))),
+            b("index_add", b("slice", v, key=(whole, slice(0, 3))), i, shape=(3, 5, 4), pattern=(whole, "array")),
+            b("matmul", turned, u), b("sum", joined, axis=1), b("concatenate", none, none, axis=0),
+        ]  # fmt: skip
+
+    for threads in (1, 2, 3):
+        compare(write, [x, rows, w, empty], threads, ulps=64)
+
+
+def test_parts_of_a_join_are_not_read_before_every_thread_has_written_them() -> None:
+    def write(b: Any, v: Any, w: Any) -> list[Any]:
+        joined = b("concatenate", v, w, axis=0)
+        part = b("slice", joined, key=(slice(0, len(w_rows)),))
+        return [b("add", joined, 1), b("exp", part)]
+
+    w_rows = numbers(30, 3)
+    for threads in (2, 3):
+        for _ in range(20):
+            compare(write, [numbers(50, 3), w_rows], threads)
+
+
+def test_state_that_takes_its_own_elements_in_another_order() -> None:
+    x, order = numbers(40, 3), RNG.permutation(40)
+    p = program(lambda b, v, i: b("gather", v, i, pattern=("array",)), [x, order], into=[0])
+    for threads in (1, 2):
+        state = x.copy()
+        Executable(p, threads).run([state, order])
+        assert np.array_equal(state, x[order])

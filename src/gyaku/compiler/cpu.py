@@ -26,7 +26,10 @@ class Code:
     def __init__(self, program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False) -> None:
         self.program, self.threads, self.gathered = program, threads, gathered
         self.plan, self.emitter, self.text = module_of(program, threads, gathered, timed)
-        self.library = machine.library_of(self.text)
+        try:
+            self.library = machine.library_of(self.text)
+        except RuntimeError as error:  # LLVM's own complaint: eager code can do it all the same
+            raise Unsupported(f"what LLVM accepts ({str(error).splitlines()[-1].strip()})") from error
         self.functions = [_RUN(self.library.address(f"run_{t}")) for t in range(threads)]
 
 
@@ -188,7 +191,9 @@ class Callback:
             values = {v: _seen(next(given), view) for v, view in zip(self.equation.vars, self.views, strict=True)}
             with np.errstate(all="ignore"):
                 y = evaluate(
-                    self.equation.op, self.params, [values[v] if type(v) is Var else v for v in self.equation.inputs]
+                    self.equation.op,
+                    self.params,
+                    [_number(v, values) if type(v) is Var else v for v in self.equation.inputs],
                 )
             ys = y if isinstance(y, tuple) else (y,)
             for v, k in self.stores:
@@ -201,6 +206,11 @@ class Callback:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
+
+
+def _number(v: Var, values: dict[Var, Any]) -> Any:
+    """Return a value as NumPy takes it: a weak one as a Python number, which widens no array."""
+    return values[v].item() if v.weak else values[v]
 
 
 def _seen(address: int, view: View) -> Any:

@@ -79,8 +79,8 @@ class Fusion:
             raise Unsupported(f"{e.op} of {e.output.dtype}")
         if e.op in VIEWS:
             self._alias(e)
-        elif e.op == "full":
-            self.literals[e.output] = e.param("value")
+        elif e.op == "full" or (e.op == "concatenate" and e.output.size == 0):
+            self.literals[e.output] = e.param("value", 0)
         elif e.op == "arange":
             array = np.arange(e.param("start"), e.param("stop"), e.param("step"), dtype=e.param("dtype"))
             self.views[e.output] = whole(self._new("constant", e.output, array), e.output.shape)
@@ -90,15 +90,15 @@ class Fusion:
             flat = Var(-1, (), e.vars[0].dtype)
             self._alias(Equation("reshape", e.vars, (("shape", ()),), (flat,), e.where))
             self._map(Equation("item", (flat,), (), e.outputs, e.where))
-        elif e.op in ("gather", "take_along_axis"):
+        elif e.op == "take_along_axis" or (e.op == "gather" and _arrays_lead(e)):
             self._map(e)
         elif e.op in _REDUCTIONS:
             self._reduce(e)
         elif e.op == "matmul" and _plain_product(e):
-            self._alone("product", e, e.output.shape)
+            self._product(e)
         elif e.op == "mask":
             self._alone("mask", e, e.output.shape)
-        elif e.op in ("index_add", "scatter_add"):
+        elif e.op == "scatter_add" or (e.op == "index_add" and _arrays_lead(e)):
             self._alone("scatter", e, e.output.shape)
         elif writable(e):
             self._map(e)
@@ -186,12 +186,23 @@ class Fusion:
     def _alone(self, kind: str, e: Equation, shape: Shape) -> None:
         self._put(e, None, kind, shape)
 
+    def _product(self, e: Equation) -> None:
+        """A product; a stack of matrices by one matrix is one product of all their rows."""
+        a, b = e.vars
+        if a.ndim > 2:
+            flat = Var(-1, (math.prod(a.shape[:-1]), a.shape[-1]), a.dtype)
+            self._alias(Equation("reshape", (a,), (("shape", flat.shape),), (flat,), e.where))
+            e = Equation("matmul", (flat, b), e.params, e.outputs, e.where)
+        self._alone("product", e, e.output.shape)
+
     def _join(self, e: Equation) -> None:
         """Concatenation: one copying kernel for each part, into one storage."""
         axis, at = e.param("axis"), 0
         storage = self._new("work", e.output)
         out = whole(storage, e.output.shape)
         for v in e.vars:
+            if v.size == 0:
+                continue
             kernel = Kernel("map", v.shape, [])
             key = (slice(None),) * axis + (slice(at, at + v.shape[axis]),)
             kernel.extra["copy"] = (v, out.slice(key), storage)
@@ -297,7 +308,8 @@ class Fusion:
                 array = np.full(v.shape, self.literals[v], dtype=v.dtype)
                 self.views[v] = whole(self._new("constant", v, array), v.shape)
         for v in list(self.alias):
-            self.view(v)
+            if self._root(v) in self.views:  # else nobody reads it
+                self.view(v)
         for kernel in self.kernels:
             self._set_rows(kernel)
 
@@ -344,7 +356,8 @@ class Fusion:
             self.views[v].storage.split = split if split[0] > 0 else None
         if "copy" in kernel.extra:
             _, target, storage = kernel.extra["copy"]
-            storage.split = split if target.contiguous and target.shape == kernel.shape and split[0] > 0 else None
+            alone = target.contiguous and target.shape == kernel.shape and storage.size == math.prod(kernel.shape)
+            storage.split = split if alone and split[0] > 0 else None
             if storage.split is None:
                 kernel.rows = 0
 
@@ -353,6 +366,15 @@ def _plain_product(e: Equation) -> bool:
     """Whether a product is one of two matrices (or vectors) of one floating type, or of a stack by a matrix."""
     a, b = e.vars
     return e.output.dtype.kind == "f" and a.dtype == b.dtype and b.ndim <= 2 and a.size > 0 and b.size > 0
+
+
+def _arrays_lead(e: Equation) -> bool:
+    """Whether a key is made of index arrays and whole dimensions after them, or of numbers and slices alone."""
+    pattern, lead = e.param("pattern"), len(e.vars) - 1
+    if e.op == "index_add" and not lead:
+        return True
+    arrays, rest = pattern[:lead], pattern[lead:]
+    return all(p == "array" for p in arrays) and all(p in (slice(None), Ellipsis) for p in rest)
 
 
 def reduced_axes(e: Equation) -> tuple[int, ...]:

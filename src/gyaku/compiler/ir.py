@@ -326,11 +326,8 @@ class Function:
             name = f"llvm.vector.reduce.f{how}.{tail}"
             self.needs.add(f"declare {one} @{name}({one}, {kind})")
             return self.op(f"call reassoc {one} @{name}({one} {start}, {kind} {a.name})")
-        word = (
-            {"max": "maximum", "min": "minimum"}.get(how, how)
-            if a.dtype.kind == "f"
-            else {"max": "smax", "min": "smin"}.get(how, how)
-        )
+        words = {"f": ("maximum", "minimum"), "i": ("smax", "smin")}.get(a.dtype.kind, ("umax", "umin"))
+        word = dict(zip(("max", "min"), words)).get(how, how)
         name = f"llvm.vector.reduce.{'f' if a.dtype.kind == 'f' else ''}{word}.{tail}"
         self.needs.add(f"declare {one} @{name}({kind})")
         return self.op(f"call {one} @{name}({kind} {a.name})")

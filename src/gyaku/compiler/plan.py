@@ -241,6 +241,8 @@ class Plan:
             return False
         if self.program.inputs[target.index].shape != v.shape:
             return False
+        if any(e.op in ("gather", "take_along_axis") for e in writer.kernel.equations):
+            return False  # it may look up what it has already overwritten
         readers = self._readers(target)
         for task, view in readers:
             if task is writer:

@@ -27,6 +27,10 @@ _LIBRARY = {
     "arcsin": "asin", "arccos": "acos", "arctan": "atan",
 }  # fmt: skip
 _MOVES = ("cast", "copy", "contiguous", "item")  # the same number, perhaps of another type
+_WHOLE = frozenset(  # rules that hold for whole numbers and truth values too
+    "add subtract multiply logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor negative "
+    "absolute sign maximum minimum".split()
+)
 _ROUND = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint"}
 _OWN = {"exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": m.log2, "log10": m.log10,
         "tanh": m.tanh, "erf": m.erf}  # fmt: skip
@@ -35,7 +39,11 @@ _OWN = {"exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": 
 def writable(e: Equation) -> bool:
     """Whether an elementwise equation can become machine code."""
     kinds = [v.dtype for v in (*e.vars, *e.outputs)]
-    return (e.op in RULES or e.op in _COMPARISONS or e.op in _MOVES or e.op == "where") and all(map(supported, kinds))
+    if not all(map(supported, kinds)):
+        return False
+    if e.op in RULES and e.op not in _WHOLE:
+        return _common(e).kind == "f"
+    return e.op in RULES or e.op in _COMPARISONS or e.op in _MOVES or e.op == "where"
 
 
 def write(f: Function, e: Equation, operands: list[Value | bool | int | float]) -> Value:
@@ -60,7 +68,7 @@ def _common(e: Equation) -> np.dtype[Any]:
         return np.dtype(np.bool_)
     if e.op in ("isnan", "isfinite", "isinf"):
         return e.vars[0].dtype
-    if e.op in _COMPARISONS or e.op in ("floor_divide", "remainder"):
+    if e.op in _COMPARISONS:
         return np.result_type(*[probe(v) for v in e.inputs])
     return e.output.dtype
 
@@ -94,7 +102,8 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
 def _arithmetic(float_word: str, int_word: str) -> Rule:
     def write_it(f: Function, a: Value, b: Value) -> Value:
         floating = a.dtype.kind == "f"
-        return f.binary(float_word if floating else int_word, a, b, "contract" if floating else "")
+        word = {"add": "or", "mul": "and"}[int_word] if a.dtype.kind == "b" else int_word  # NumPy's truth values
+        return f.binary(float_word if floating else word, a, b, "contract" if floating else "")
 
     return write_it
 
@@ -130,6 +139,8 @@ def _negative(f: Function, a: Value) -> Value:
 def _absolute(f: Function, a: Value) -> Value:
     if a.dtype.kind == "f":
         return f.intrinsic("fabs", a)
+    if a.dtype.kind in "ub":
+        return a
     negative = f.binary("sub", f.constant(0, a.dtype), a)
     return f.select(f.compare("slt", a, f.constant(0, a.dtype)), negative, a)
 
@@ -163,16 +174,6 @@ RULES["maximum"], RULES["minimum"] = _extreme("gt"), _extreme("lt")
 @rule("power", "float_power")
 def _power(f: Function, a: Value, b: Value) -> Value:
     return f.library("pow", a, b)
-
-
-@rule("floor_divide")
-def _floor_divide(f: Function, a: Value, b: Value) -> Value:
-    return f.intrinsic("floor", f.fdiv(a, b))
-
-
-@rule("remainder")
-def _remainder(f: Function, a: Value, b: Value) -> Value:
-    return f.fsub(a, f.fmul(b, _floor_divide(f, a, b)))
 
 
 def _unary(function: Callable[[Function, Value], Value]) -> Rule:

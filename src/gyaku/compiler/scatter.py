@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.compiler.fuse import Fusion, Kernel, Unsupported
+from gyaku.compiler.fuse import Fusion, Kernel
 from gyaku.compiler.ir import Function, Value, register_type
 from gyaku.compiler.program import Equation
 from gyaku.compiler.views import Storage, View, c_strides, whole
@@ -76,8 +76,6 @@ def _index_add(f: Function, e: Equation, views: list[View], out: View, pointer: 
             _add(f, pointer(out), _at(f, part, at), x, dtype)
         return
     lead = len(indices)
-    if any(p != "array" for p in pattern[:lead]) or any(p not in (slice(None), Ellipsis) for p in pattern[lead:]):
-        raise Unsupported("an index that mixes arrays and slices")
     common = tuple(np.broadcast_shapes(*[i.shape for i in indices]))
     rest = shape[lead:]
     with ExitStack() as stack:
