@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -16,7 +17,8 @@ import gyaku as gy
 from gyaku import nn, optim
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.models import MLP
-from gyaku.train import Callback, History, Probe, fit, fit_many
+from gyaku.train import Callback, Config, History, Probe, fit, fit_many, train_run
+from gyaku.train.compiled import TOO_FEW
 from gyaku.train.schedule import OPTIMIZERS
 
 pytest.importorskip("llvmlite")
@@ -152,10 +154,12 @@ def test_what_cannot_be_traced_is_trained_by_run_and_the_reason_is_kept() -> Non
         gy.manual_seed(3)
         return Asks()
 
-    found = both(make)
+    with pytest.warns(UserWarning, match=r"fit: trained by run, not by machine code: .*test_compiled\.py") as said:
+        found = both(make)
+    assert len(said) == 1
     assert "test_compiled.py" in found[1].by_run and found[1].traces == 0
     assert found[1].rows == found[3].rows
-    assert "too few" in fit(network(), clouds(), epochs=1).by_run
+    assert fit(network(), clouds(), epochs=1).by_run == TOO_FEW
     assert fit(network(), clouds(30), batch_size=2, epochs=14).by_run == ""  # 210 steps
 
 
@@ -192,6 +196,41 @@ def test_ctrl_c_is_heard_within_a_second_in_the_middle_of_an_epoch(tmp_path: Pat
             checkpoint=tmp_path / "c",
         )  # fmt: skip
     assert time.perf_counter() - asked[0] < 1.5 and (tmp_path / "c").is_file()
+
+
+def test_compiling_is_announced_once_and_not_when_the_code_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Note(Callback):
+        def __init__(self) -> None:
+            self.seen: list[bool] = []
+
+        def on_compile(self, loop: Any) -> None:
+            self.seen.append(loop.compiling)
+
+    monkeypatch.setattr("gyaku.compiler.cache.load", lambda key: None)
+    monkeypatch.setattr("gyaku.compiler.cache.save", lambda key, code: None)
+    notes = [Note(), Note()]
+    for note in notes:
+        fit(MLP(2, [11], 3), clouds(64), epochs=2, batch_size=16, callbacks=(note,), compile=True)
+    assert [note.seen for note in notes] == [[True, False], []]
+
+
+def test_the_card_says_what_ran_and_a_missing_package_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, **options: Any) -> tuple[dict[str, Any], list[str]]:
+        notes: list[str] = []
+        config = Config(data="moons", limit=80, hidden=(4,), batch=8, **options)
+        train_run(config, tmp_path / name, say=notes.append)
+        card = json.loads((tmp_path / name / "run.json").read_text(encoding="utf-8"))
+        return card["compiled"], notes
+
+    assert run("compiled", epochs=2, compile=True) == ({"traces": 1, "by_run": ""}, [])
+    assert run("asked", epochs=2, compile=False) == ({"traces": 0, "by_run": "it was asked for"}, [])
+    assert run("short", epochs=2)[0]["by_run"] == TOO_FEW
+    monkeypatch.setattr("gyaku.train.compiled.importlib.util.find_spec", lambda name: None)
+    card, notes = run("missing", epochs=2, compile=True)
+    assert card["traces"] == 0 and "pip install 'gyaku[compile]'" in card["by_run"]
+    assert notes == [f"trained by run, not by machine code: {card['by_run']}"]
 
 
 # --- many at once ---

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 CALL = 0.1  # seconds of one call: between two of them Ctrl-C is heard and the progress bar moves
+TOO_FEW = "the steps are too few to pay for compiling"
 SHORT = 200  # steps of a training that is over before tracing and compiling (0.2 to 3 s) would pay
 MOST = 2**26  # bytes of augmented samples made for one call
 
@@ -98,7 +99,7 @@ def obstacle(loop: Loop) -> str:
     if loop.compile is not None and not loop.compile:
         return "it was asked for"
     if loop.compile is None and loop.epochs * loop.batches < SHORT:
-        return f"{loop.epochs * loop.batches} steps are too few to pay for compiling"
+        return TOO_FEW
     if loop.data.on != CPU:
         return f"the model is on {loop.data.on}"
     if importlib.util.find_spec("llvmlite") is None:

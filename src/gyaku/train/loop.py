@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,6 +28,7 @@ from gyaku.train.schedule import Schedule
 
 Array = NDArray[Any]
 _EVALUATE = 2048  # rows at a time
+_SAVE = 1.0  # seconds of training that a kill may cost where epochs are shorter: writing a file takes 10 ms
 
 
 class Loop:
@@ -93,7 +96,7 @@ class Loop:
         mine = default_generator.get_state()
         if resume and self.path is not None and self.path.is_file():
             load_checkpoint(self, self.path)
-        self.compiled = self._compiled_step()
+        self.compiled, self.saved = self._compiled_step(), -math.inf
         try:
             with np.errstate(all="ignore"), self._listen(interrupt) as self.interrupt, told(self._compiling):
                 self._emit("on_fit_start")
@@ -127,7 +130,7 @@ class Loop:
                 method(self)
 
     def _epoch(self) -> None:
-        self.started = self.saved = time.perf_counter()
+        self.started = time.perf_counter()
         if self.batch == 0:
             self._emit("on_epoch_start")
         self.model.train()
@@ -148,7 +151,7 @@ class Loop:
             try:
                 self._call(self.compiled)
             except Fallback as reason:
-                self.compiled, self.history.by_run = None, str(reason)
+                self._fall_back(str(reason))
         if self.batch > before:
             self._emit("on_steps_end")
 
@@ -202,12 +205,17 @@ class Loop:
         if good < len(losses):
             raise self._diverged_after(compiled, good, float(losses[good]), losses[:good], scores[:good])
         self._count(losses.tolist(), scores.tolist(), self.data.size_of(self.batch))
-        self.history.traces, self.history.by_run = compiled.traces, compiled.reason
+        self.history.traces = compiled.traces
         if compiled.reason:
-            self.compiled = None
+            self._fall_back(compiled.reason)
         if unseen <= 0:
             self._emit("on_batch_end")
         self.batch += len(losses)
+
+    def _fall_back(self, reason: str) -> None:
+        """Train by run from now on, and say why."""
+        self.compiled, self.history.by_run = None, reason
+        warnings.warn(f"fit: trained by run, not by machine code: {reason}", stacklevel=6)
 
     def _next_seen(self, callback: Any) -> int:
         return int(callback.next_batch(self)) if hasattr(callback, "next_batch") else self.batch
@@ -267,7 +275,9 @@ class Loop:
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, [0.0, 0.0, 0.0]
         if self.epoch > self.epochs:
             self.stop("epochs")
-        self._save()
+        since = time.perf_counter() - self.saved
+        if self.reason or self.interrupt.asked or since > min(_SAVE, self.interval):
+            self._save()
         if self.interrupt.asked and not self.reason:
             raise KeyboardInterrupt
 

@@ -111,7 +111,8 @@ class Probe(Callback):
     def __init__(self, x: Array, t: Array) -> None:
         self.x, self.t = x, t
         self.rows: list[dict[str, Any]] = []
-        self.histograms: dict[str, Array] = {}
+        self._counted: dict[str, Array] = {}
+        self._values: dict[str, Array] = {}  # of the last look, counted when somebody asks
         self._before: dict[str, Array] = {}
         self._ratios: dict[str, float] = {}
 
@@ -145,17 +146,22 @@ class Probe(Callback):
         ratios = [self._ratios.get(f"{layer.name}.weight") if epoch else None for layer in layers]
         found = [_statistics(layer, ratio) for layer, ratio in zip(layers, ratios, strict=True)]
         self.rows.append({"epoch": epoch, "layers": found})
-        for layer in layers:
-            self._count(layer, "last")
-            if epoch == 0:
-                self._count(layer, "first")
+        self._values |= {layer.name: values for layer in layers if np.isfinite(values := layer.values).all()}
+        if epoch == 0:
+            self._count("first")
 
-    def _count(self, layer: Layer, when: str) -> None:
-        values = layer.values
-        if np.isfinite(values).all():
+    @property
+    def histograms(self) -> dict[str, Array]:
+        """Counts and edges of the values of every layer at the first and at the last look that was finite."""
+        self._count("last")
+        self._values = {}
+        return self._counted
+
+    def _count(self, when: str) -> None:
+        for name, values in self._values.items():
             counts, edges = np.histogram(values, bins=_BINS)
-            self.histograms[f"histogram_{when}/{layer.name}"] = counts.astype(np.int64)
-            self.histograms[f"histogram_{when}_edges/{layer.name}"] = edges.astype(np.float64)
+            self._counted[f"histogram_{when}/{name}"] = counts.astype(np.int64)
+            self._counted[f"histogram_{when}_edges/{name}"] = edges.astype(np.float64)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs."""
@@ -163,5 +169,5 @@ class Probe(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from ``state_dict``."""
-        self.rows, self.histograms = rows_of(state["rows"]), state["histograms"]
+        self.rows, self._counted, self._values = rows_of(state["rows"]), state["histograms"], {}
         self._ratios = state["ratios"]

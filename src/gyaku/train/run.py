@@ -16,6 +16,7 @@ from gyaku.backend.random import Generator
 from gyaku.base.errors import DataError, GyakuError
 from gyaku.base.files import append_line, lock_folder, read_bounded, save_arrays, write_text_atomic
 from gyaku.train.baseline import constant_baseline
+from gyaku.train.compiled import TOO_FEW
 from gyaku.train.config import Config
 from gyaku.train.events import Callback
 from gyaku.train.examine import examine_parts, importance, most_wrong, picture_arrays
@@ -249,7 +250,7 @@ class _Run:
             self.model, [probe, RunLog(self.folder, probe, self.begin), *callbacks], self.folder / CHECKPOINT, resume
         )
         trained = sum(history.seconds)
-        if history.by_run and self.config.compile is not False:
+        if history.by_run not in ("", TOO_FEW) and self.config.compile is not False:
             self.notes.append(f"trained by run, not by machine code: {history.by_run}")
             self.say(self.notes[-1])
         save_model(self.folder / MODEL_FILE, self.model, self.data.recipe)

@@ -66,13 +66,13 @@ def fit(
         class_weight: (K,) weights, or ``"balanced"``.
         clip_norm: largest norm of all gradients together.
         callbacks: objects with the methods of ``Callback``; checked now.
-        checkpoint: a file written after every epoch and every ``checkpoint_seconds``; with ``resume=True`` training
-            goes on from it and ends with the bits it would have had.
+        checkpoint: a file written after every epoch (of short ones: every second) and every ``checkpoint_seconds``;
+            with ``resume=True`` training goes on from it and ends with the bits it would have had.
         quiet: False shows progress, in a terminal or a notebook.
         compile: run stretches of an epoch as machine code: the same order, rows and masks as define-by-run, other last
             bits. None (the default): where it pays, that is from 200 steps on; True: always; False: never. Where it
             cannot be had (a GPU, no llvmlite, an operation or a Python ``if`` on values that cannot be traced),
-            training is define-by-run, and ``history.by_run`` says why.
+            training is define-by-run, and ``history.by_run`` says why (a warning, too, where your code is the reason).
         threads: threads of the machine code; None: as many as pay for themselves.
         interrupt: that of a caller who trains several networks at once (``fit_many``).
 
