@@ -256,6 +256,23 @@ def test_many_take_turns_where_there_is_no_machine_code() -> None:
         assert fit(network(), clouds(), epochs=3, compile=False, seed=own["seed"]).rows == history.rows
 
 
+def test_ctrl_c_ends_many_with_a_checkpoint_each(tmp_path: Path) -> None:
+    class Begin:
+        calls = 0
+
+        def on_epoch_end(self, loop: Any) -> None:
+            self.calls += 1
+            if self.calls == 9:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    begin = Begin()
+    each = [{"checkpoint": tmp_path / str(k), "callbacks": (begin,)} for k in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([network() for _ in each], clouds(), each=each, epochs=10**6, batch_size=16, workers=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]  # the third had not begun
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_the_first_error_ends_all_and_is_raised() -> None:
     each: list[dict[str, Any]] = [{"lr": 0.01}, {"optimizer": "adamm"}, {"lr": 0.01}]
     with pytest.raises(Exception, match="did you mean 'adam'"):
