@@ -207,3 +207,10 @@ def test_many_operations_without_modules_fold_by_line() -> None:
 )
 def test_brackets_stand_where_they_are_needed_and_nowhere_else(label: str, parts: list[str], text: str) -> None:
     assert compose(label, parts) == text
+
+
+def test_modules_that_nobody_holds_any_more_still_fold() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    seen = explain(net(gy.ones(3, 2)).sum())
+    del net
+    assert [item.layer for item in seen.folded(True).items if item.kind == "group"] == ["Linear", "Tanh", "Linear"]

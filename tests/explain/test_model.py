@@ -10,7 +10,7 @@ import pytest
 
 import gyaku as gy
 from gyaku import nn
-from gyaku.base.errors import UnknownNameError
+from gyaku.base.errors import ShapeError, UnknownNameError
 from gyaku.core.tensor import Tensor
 from gyaku.explain import Explanation, explain
 
@@ -250,3 +250,23 @@ def test_an_unknown_name_says_which_is_near() -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'weight'"):
         picture["weigth"]
     assert picture.find("nobody") is None and picture.failed is None and picture.note() == ""
+
+
+def test_printing_shows_the_tree_and_what_to_call_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYAKU_LANG", "en")
+    a = gy.tensor(2.0, requires_grad=True)
+    b = a * 3.0
+    lines = repr(explain(b)).splitlines()
+    assert lines[0].split() == ["b", "=", "3a", "=", "6", "∂b/∂b", "=", "1"] and ".derivation()" in " ".join(lines[2:])
+    z = b.square()
+    z.backward()
+    assert "spent" in str(explain(z))
+
+
+def test_printing_a_failed_forward_tells_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GYAKU_LANG", "en")
+    w = gy.ones(2, 3, requires_grad=True)
+    with pytest.raises(ShapeError), gy.record() as seen:
+        (w * 2) @ gy.ones(4, 5)
+    text = " ".join(str(explain(seen)).split())
+    assert "expected" in text and "failing operation marked" in text

@@ -331,3 +331,17 @@ def test_an_explanation_made_by_hand_is_drawn() -> None:
     assert with_text(writer.delta_lines(x)[0]) == "∂y/∂x = 2"
     assert item_texts(picture(made), "y") == ["y = 2 x", "6"]
     assert Paint("ink").width == 1.5
+
+
+def test_four_ways_that_join_are_written_one_by_one() -> None:
+    x = leaf(2.0)
+    u, v = x * x, x + 1.0
+    z = u * v + gy.sin(x)
+    lines = item_texts(picture(explain(z), "backward"), "x")
+    assert [line.replace(" ", "") for line in lines[-4:]] == ["∂z/∂x=3·2", "+3·2", "+4·1", "+1·(−0.4161)=15.58"]
+
+
+def test_the_rule_of_the_last_operation_has_no_factor_one() -> None:
+    x = leaf([[1.0, 2.0]])
+    z = (x**2).sum()
+    assert "∂z/∂z ones(1×2)" not in texts(picture(explain(z), "backward"))

@@ -43,7 +43,7 @@ def test_the_binary_cross_entropy_with_the_lectures_nodes() -> None:
         "∂z1/∂ŷ": "y/ŷ",
         "∂z2/∂y": "-log(1 - ŷ)",
         "∂z2/∂ŷ": "-(1 - y)/(1 - ŷ)",
-        "∂ŷ/∂s": "-1/(s + 1)²",
+        "∂ŷ/∂s": "-1/(1 + s)²",
         "∂s/∂x": "-e^(-x)",
     }
 

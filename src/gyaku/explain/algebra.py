@@ -37,6 +37,7 @@ Poly = dict[Monomial, Fraction]
 _MOST = 400  # monomials; a formula that grows beyond is left as it is
 _WORK = 6_000  # products of monomials for one form
 _TRIES = 60  # forms that are tried for one formula
+_ENDLESS = 2_000  # the cost beyond which a formula is not written out further
 _HOPELESS = 80  # the cost of a formula that no name makes short
 _DEEP = 3  # names put in, one after the other
 
@@ -163,6 +164,8 @@ class Ring:
     def quotient(self, e: Expr) -> Quotient:
         """Return a formula over one denominator."""
         if isinstance(e, Num):
+            if isinstance(e.value, float):
+                raise TooLong  # an infinity or NaN
             return Quotient({(0,) * len(self.atoms): Fraction(e.value)} if e.value else {})
         if isinstance(e, Sum):
             total = self.quotient(e.terms[0])
@@ -410,8 +413,13 @@ class _Search:
 
 
 def inline(e: Expr, meanings: dict[Expr, Expr]) -> Expr:
-    """Return a formula with every symbol replaced by its meaning, until only symbols without one are left."""
+    """Return a formula with every symbol replaced by its meaning, until only symbols without one are left.
+
+    One that grows beyond what anybody would read stays as it is then: ways that join make it grow exponentially.
+    """
     for _ in range(len(meanings) + 1):
+        if cost(e) > _ENDLESS:
+            return e
         known: dict[Expr, Expr] = {s: meanings[s] for s in symbols(e) if s in meanings}
         if not known:
             return e

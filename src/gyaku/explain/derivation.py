@@ -6,7 +6,6 @@ Every equation carries, beside its text, a formula that can be evaluated; a form
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -103,7 +102,7 @@ def _by_paths(reading: Reading, item: Item, say: Phrases) -> list[Block]:
     if paths.rest is not None:
         products.append(float(np.sum(paths.rest)))
         body.append(f"{say('rest', n=paths.count - len(paths))}: {number(products[-1], reading.tolerance)[0]}")
-    body.append(_equation(left, [_added(reading, products, total), _result(reading, total), *closing], total))
+    body.append(_equation(left, [_added(reading, products), _result(reading, total), *closing], total))
     return [Block(say("paths", n=paths.count, **here), tuple(body))]
 
 
@@ -161,13 +160,13 @@ def _result(reading: Reading, value: float) -> Right:
     return Right(written, decimal_latex(written), "=" if whole else "≈", Num(value), {})
 
 
-def _added(reading: Reading, values: Sequence[float], total: float) -> Right:
+def _added(reading: Reading, values: Sequence[float]) -> Right:
     """Return the numbers of the paths with signs between them."""
     parts = [number(v, reading.tolerance) for v in values]
     written = parts[0][0] + "".join(f" - {t[1:]}" if t.startswith("-") else f" + {t}" for t, _ in parts[1:])
     code = decimal_latex(parts[0][0])
     code += "".join(f" - {decimal_latex(t[1:])}" if t[0] == "-" else f" + {decimal_latex(t)}" for t, _ in parts[1:])
-    return Right(written, code, "=" if all(whole for _, whole in parts) else "≈", Num(math.fsum(values)), {})
+    return Right(written, code, "=" if all(whole for _, whole in parts) else "≈", Num(sum(values)), {})
 
 
 def _closing(reading: Reading, item: Item) -> list[Right]:

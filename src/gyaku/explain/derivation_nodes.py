@@ -70,7 +70,7 @@ def _step(reading: Reading, item: Item) -> Equation:
     left = reading.delta(item.key)
     value = np.asarray(item.delta, dtype=float)
     rights = [*_true(reading, item, reading.arriving(item)), *whole_of(reading, item)]
-    written, code, whole = array_text(value if item.size > 1 else value.reshape(()), reading.tolerance)
+    written, code, whole = array_text(value.reshape(()) if item.size == 1 else value, reading.tolerance)
     rights.append(Right(written, code, "=" if whole else "≈"))
     return Equation(left.name, left.latex, tuple(rights), value)
 
@@ -97,9 +97,9 @@ def _true(reading: Reading, item: Item, formula: Expr | None) -> list[Right]:
 def _deltas(reading: Reading) -> dict[str, Any]:
     """Return {"∂E/∂x": the delta at x}."""
     return {
-        reading.delta(item.key).name: np.asarray(item.delta, dtype=float)
-        if item.size > 1
-        else float(np.sum(item.delta))
+        reading.delta(item.key).name: float(np.sum(item.delta))
+        if item.size == 1
+        else np.asarray(item.delta, dtype=float)
         for item in reading.view.items
         if item.delta is not None and not item.inline
     }

@@ -102,11 +102,11 @@ class Reading:
         target = self.view.find(arrow.target)
         if target is not None and target.kind == "group":
             return self._rule_of_group(arrow, gy)
-        found = self._local(arrow, gy)
+        found = self.local(arrow, gy)
         return found if found is not None and cost(found) <= _LONG else None
 
-    def _local(self, arrow: Arrow, gy: Expr = ONE) -> Expr | None:
-        """Return the same of an arrow of the unfolded graph, from the operation's own ``backward``."""
+    def local(self, arrow: Arrow, gy: Expr = ONE) -> Expr | None:
+        """Return the same of an arrow of the unfolded graph, however long, from the operation's own ``backward``."""
         target = self.full[arrow.target]
         if target.kind != "op" or target.output is not None:
             return None
@@ -154,7 +154,7 @@ class Reading:
         for item in reversed([self.full[key] for key in group.members]):
             for arrow in item.arrows if item.key in sums else ():
                 if arrow.wanted and self._leads_to(arrow.source, source):
-                    found = self._local(arrow, sums[item.key])
+                    found = self.local(arrow, sums[item.key])
                     if found is None or cost(found) > _LONG:
                         return None
                     sums[arrow.source] = add(sums.get(arrow.source, 0), found)
@@ -170,7 +170,7 @@ class Reading:
             for arrow in item.arrows if item.kind == "op" else ():
                 if not arrow.wanted or not self._leads_to(arrow.source, end):
                     continue
-                local = self._local(arrow)
+                local = self.local(arrow)
                 if local is None or cost(sums[item.key]) > 40 * _LONG:
                     return None
                 sums[arrow.source] = add(sums.get(arrow.source, 0), mul(sums[item.key], local))

@@ -70,13 +70,14 @@ class Shown(Sym):
 
 
 def filled(e: Expr, values: dict[str, float], tolerance: float = 1e-12, digits: int = 5) -> Expr:
-    """Return a formula with numbers in the place of symbols, not worked out: 2t becomes 2(5)."""
+    """Return a formula with numbers in the place of symbols, not worked out: 2t becomes 2(5); arrays keep theirs."""
 
     def put(part: Expr) -> Expr:
         return filled(part, values, tolerance, digits)
 
     if isinstance(e, Sym):
-        return Shown(values[e.name], tolerance, digits) if e.name in values else e
+        value = values.get(e.name)
+        return e if value is None or np.size(value) != 1 else Shown(value, tolerance, digits)
     if isinstance(e, Sum):
         return Sum(tuple(map(put, e.terms)))
     if isinstance(e, Product):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.explain.derivation_read import Reading
-from gyaku.explain.derivation_text import WIDTH, array_text, width
+from gyaku.explain.derivation_text import WIDTH, array_text, width, wrapped
 from gyaku.explain.formula import cost
 from gyaku.explain.formula_text import text
 from gyaku.explain.model import Explanation, Item
@@ -56,6 +56,14 @@ def tree(explanation: Explanation, *, lang: str | None = None) -> str:
     if max(map(width, lines)) > WIDTH:  # arrays by their shapes alone
         lines = _aligned([(head, *_numbers(reading, item, 0)) for head, item in rows])
     return "\n".join([*lines, "..."] if len(rows) >= _MOST else lines)
+
+
+def shown(explanation: Explanation, *, lang: str | None = None) -> str:
+    """Return what printing an explanation shows: the tree, what is missing or failed, and what to call next."""
+    say = phrases(lang)
+    first = "failed_next" if explanation.error else "graph_next" if explanation.missing else "next"
+    reason = wrapped(explanation.error or explanation.note(lang))
+    return "\n".join([tree(explanation, lang=lang), *reason, *wrapped(say(first))])
 
 
 def _head(reading: Reading, item: Item) -> str:

@@ -13,12 +13,14 @@ from gyaku.explain import formula_text
 from gyaku.explain.derivation_read import Reading
 from gyaku.explain.draw_parts import Part, array_part, column, marked, text_part
 from gyaku.explain.draw_text import Line, Run, factor, formula, measure, number, plain, shape_text, with_text
+from gyaku.explain.formula import ONE
 from gyaku.explain.model import Arrow, Explanation, Item
 
 TITLE, VALUE, LABEL = 18.0, 16.0, 15.0  # sizes of text
 _SUM_WIDTH = 300.0  # a sum of products that is wider is not written out
 _FEW = 40  # items of a graph whose derivatives are written as formulas and products along whole paths
 _PATHS = 3  # up to so many paths are multiplied out
+_TERMS = 5  # up to so many terms of a long sum stand one below the other
 _RULE_WIDTH = 190.0
 _SHORT = {"weight": "W", "bias": "b"}
 
@@ -130,7 +132,7 @@ class Writer:
             line = (*before, *plain(f" = {text} = {total}"))
             if measure(line, VALUE) < _SUM_WIDTH:
                 return [line]
-            if 1 < len(terms) <= _PATHS and max(map(len, terms)) < 36:
+            if 1 < len(terms) <= _TERMS and max(map(len, terms)) < 36:
                 middle = [plain(f"+ {term}") for term in terms[1:-1]]
                 return [(*before, *plain(f" = {terms[0]}")), *middle, plain(f"+ {terms[-1]} = {total}")]
         return [(*before, *plain(f" = {total}"))]
@@ -193,14 +195,22 @@ class Writer:
         """Return the local derivative as a formula; of arrays, what the rule makes of what arrives. () if too long."""
         if self.reading is None or (target.kind == "op" and target.op is None):
             return ()
-        gy = None if arrow.scalar else self.reading.delta(arrow.target)
-        found = self.reading.rule(arrow) if gy is None else self.reading.rule(arrow, gy)
+        result = self.explanation.result
+        unit = arrow.scalar or (
+            target is result and result.size == 1 and result.delta is not None and result.delta == 1
+        )
+        gy = ONE if unit else self.reading.delta(arrow.target)
+        found = self.reading.rule(arrow, gy)
         line = (
             ()
-            if found is None or found == gy
+            if found is None or (found == gy and not arrow.scalar)
             else formula(self.local_names(self._of_loss(_bracketed(formula_text.text(found, self.arrays))), target))
         )
         return line if measure(line, LABEL) < _RULE_WIDTH else ()
+
+
+def _is_one(delta: Any) -> bool:
+    return delta is not None and delta.size == 1 and float(np.ravel(delta)[0]) == 1.0
 
 
 def _label_part(line: Line) -> Part:

@@ -274,7 +274,7 @@ class Formulas:
         return self._reduced("amax", x, axis, keepdims)
 
     def _reduced(self, name: str, x: Symbolic, axis: Any, keepdims: bool) -> Symbolic:
-        axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())
+        axes = tuple(range(x.ndim)) if axis is None else tuple(a % max(x.ndim, 1) for a in np.atleast_1d(axis).tolist())
         shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes)
         if shape == x.shape or math.prod(x.shape) == 1:
             return Symbolic(self, x.expr, shape)
@@ -342,7 +342,9 @@ def read_backward(
 def _guarded(rule: Callable[[], Any]) -> Any:
     try:
         found = rule()
-    except (TypeError, AttributeError, ValueError, IndexError, KeyError, NotImplementedError) as error:
+    except (
+        TypeError, AttributeError, ValueError, IndexError, KeyError, NotImplementedError, ZeroDivisionError
+    ) as error:  # fmt: skip
         raise Unreadable(str(error)) from error
     return found
 

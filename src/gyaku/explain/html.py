@@ -212,6 +212,7 @@ class _Level:
         return (*plain(" = "), *line)
 
 
+@np.errstate(over="ignore")
 def _number(array: Any) -> str:
     """Return a number, or of an array its length."""
     return number(array) if array.size == 1 else f"‖·‖ = {number(np.linalg.norm(array))}"

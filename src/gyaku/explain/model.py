@@ -145,7 +145,7 @@ class Paths:
         return len(self.shown)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Explanation:
     """A computation graph with its numbers: items in topological order, arrows, and the key of the output.
 
@@ -246,12 +246,17 @@ class Explanation:
 
         return folded(self.unfolded(), fold)
 
+    def __repr__(self) -> str:
+        from gyaku.explain.derivation_tree import shown
+
+        return shown(self)
+
     # -- pictures and text (each written elsewhere, from this model alone) -------------------------------------------
-    def svg(self, **options: Any) -> str:
+    def svg(self, view: str = "auto", **options: Any) -> str:
         """Return the picture as SVG text; the options are those of ``gyaku.explain.draw.svg``."""
         from gyaku.explain import draw
 
-        return draw.svg(self, **options)
+        return draw.svg(self, view, **options)
 
     def html(self, **options: Any) -> str:
         """Return a page with the pictures, step by step."""
@@ -259,17 +264,17 @@ class Explanation:
 
         return draw.html(self, **options)
 
-    def tikz(self, **options: Any) -> str:
+    def tikz(self, view: str = "auto", **options: Any) -> str:
         """Return the picture as TikZ code for LaTeX."""
         from gyaku.explain import draw
 
-        return draw.tikz(self, **options)
+        return draw.tikz(self, view, **options)
 
-    def dot(self, **options: Any) -> str:
+    def dot(self, view: str = "auto", **options: Any) -> str:
         """Return the graph as DOT text for Graphviz."""
         from gyaku.explain import draw
 
-        return draw.dot(self, **options)
+        return draw.dot(self, view, **options)
 
     def save(self, path: Any, **options: Any) -> None:
         """Write the picture; the ending of ``path`` chooses the form (.svg, .html, .png, .pdf, .tex, .dot)."""

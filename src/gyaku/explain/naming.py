@@ -58,7 +58,8 @@ def names_for(graph: Graph, given: Mapping[str, Any] | None, model: Any, scope: 
     for node, text in list(_GIVEN.items()):
         if node in graph.by_node:
             names.nodes.setdefault(node, text)
-    for root in _models(graph, model):
+    graph.models = list(_models(graph, model))
+    for root in graph.models:
         for path, module in root.named_modules():
             for own, parameter in (*module._parameters.items(), *module._buffers.items()):
                 names.enter(f"{path}.{own}" if path else own, parameter)

@@ -21,6 +21,7 @@ class _Way(NamedTuple):
     arrows: tuple[Arrow, ...]
 
 
+@np.errstate(all="ignore")  # products of infinities are told, not warned of
 def find_paths(explanation: Explanation, item: Item, limit: int, largest: int) -> Paths:
     """Return the paths from the output back to ``item``.
 

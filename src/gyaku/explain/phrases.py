@@ -49,6 +49,15 @@ TABLE: dict[str, tuple[str, str]] = {
     "second": ("second derivatives", "2 階微分"),
     "ran": ("{file} is run as your own program", "{file} をあなたのプログラムとして実行します"),
     "saved": ("picture: {path}", "図: {path}"),
+    "next": (
+        'next: .save("graph.svg") or .html() for the picture, .derivation() for the chain rule with the numbers',
+        '次は: 図は .save("graph.svg") や .html()、数値入りの連鎖律は .derivation()',
+    ),
+    "graph_next": ('next: .save("graph.svg") for the picture', '次は: 図は .save("graph.svg")'),
+    "failed_next": (
+        'next: .save("graph.svg") for the picture, with the failing operation marked',
+        '次は: 図は .save("graph.svg") (止まった演算に印が付きます)',
+    ),
     "again": ("(above)", "(上に記載)"),
     "layer_name": ("layer", "層"),
     "kind": ("kind", "種類"),

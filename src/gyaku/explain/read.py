@@ -71,6 +71,7 @@ class Graph:
     def __init__(self, vertices: list[Vertex], result: Vertex, by_node: dict[Any, Vertex]) -> None:
         self.vertices, self.result, self.by_node = vertices, result, by_node
         self.constants = {id(v.constant): v for v in vertices if v.kind == "constant"}
+        self.models: list[Any] = []  # the outermost modules: they stay as long as the graph, for folding it anew
         for number, vertex in enumerate(vertices):
             vertex.key = f"v{number}"
 

@@ -43,7 +43,7 @@ def _rule(shared: _Shared, arrow: Arrow) -> str:
         found = reading.rule(arrow, gy)
     elif len(group.members) == 1:
         inner = view.unfolded().into(group.members[0])
-        found = reading._local(next(a for a in inner if a.source == arrow.source), gy)
+        found = reading.local(next(a for a in inner if a.source == arrow.source), gy)
     else:
         found = (None if group.layer else _in_inputs(reading, view, group, arrow, gy)) or reading.rule(arrow, gy)
     return "" if found is None else str(found)
@@ -79,7 +79,7 @@ def _summed(reading: Any, members: list[Item], arrow: Arrow, gy: Any) -> tuple[A
     joined = False
     for item in reversed(members):
         for inner in item.arrows if item.key in sums else ():
-            brought = reading._local(inner, sums[item.key]) if inner.wanted else None
+            brought = reading.local(inner, sums[item.key]) if inner.wanted else None
             if brought is not None:
                 joined = joined or inner.source in sums
                 sums[inner.source] = add(sums[inner.source], brought) if inner.source in sums else brought
