@@ -104,11 +104,18 @@ def side_by_side(jobs: Sequence[Callable[[Interrupt], Result]], workers: int | N
         raise ArgumentError("workers", "at least 1", str(workers))
     limited = limited_threads(1) if can_limit_threads() else nullcontext()
     with limited, Interrupt() as interrupt, ThreadPoolExecutor(workers or cores(), "gyaku-train") as pool:
-        futures = [pool.submit(job, interrupt) for job in jobs]
+        futures = [pool.submit(_begun, job, interrupt) for job in jobs]
         failed = _finished(futures, interrupt)
     if failed is not None:
         raise failed
     return [future.result() for future in futures]
+
+
+def _begun(job: Callable[[Interrupt], Result], interrupt: Interrupt) -> Result:
+    """Run a job whose turn has come, unless all are to stop."""
+    if interrupt.asked:
+        raise KeyboardInterrupt
+    return job(interrupt)
 
 
 def _finished(futures: Sequence[Future[Any]], interrupt: Interrupt) -> BaseException | None:
