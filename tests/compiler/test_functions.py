@@ -464,3 +464,11 @@ def test_one_hot_rows_of_traced_labels() -> None:
     assert step(gy.tensor([0, 2])).tolist() == [[1, 0, 0], [0, 0, 1]]
     with pytest.raises(ValueError, match="0..2"):
         step(gy.tensor([0, 3]))
+
+
+def test_numbers_that_machine_code_cannot_hold_run_eagerly() -> None:
+    pytest.importorskip("llvmlite")
+    f = gy.compile(lambda x: x * 2)
+    with pytest.warns(UserWarning, match="float16"):
+        y = f(gy.ones(3, dtype=gy.float16))
+    assert y.dtype == gy.float16 and "float16" in f.fallback_reason

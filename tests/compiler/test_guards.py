@@ -491,3 +491,19 @@ def test_methods_that_are_not_called_do_not_matter() -> None:
         settings.gain = gain
         assert step(x).item() == trainer.predict(x).item()
     assert step.traces == 2 and not step.fallback_reason and trainer.log() > 0
+
+
+def test_an_optimizer_that_has_forgotten_starts_anew() -> None:
+    pair = Pair()
+    pair.agree()
+    pair.agree()
+    pair.both(lambda model, optimizer: optimizer.state.clear())
+    pair.agree()
+    pair.agree()
+    assert pair.compiled.traces == 1
+
+
+@pytest.mark.parametrize("index", [[0, 9], np.array([0, -5])])
+def test_an_index_that_does_not_exist_gives_an_error_also_where_it_is_fixed(index: Any) -> None:
+    with pytest.raises(IndexError, match="index"):
+        compiled(lambda x: x[index])(gy.ones(4, 2))

@@ -347,3 +347,22 @@ def test_state_that_takes_its_own_elements_in_another_order() -> None:
         state = x.copy()
         Executable(p, threads).run([state, order])
         assert np.array_equal(state, x[order])
+
+
+def test_an_old_value_that_is_a_result_is_kept_before_it_is_replaced() -> None:
+    x, y = np.array(3.0, "f4"), numbers(4)
+
+    def write(b: Any, v: Any, w: Any) -> list[Any]:
+        return [
+            b("divide", v, 2.0),
+            b("reshape", v, shape=(1, 1)),
+            b("flip", w, axis=(0,)),
+            b("reshape", w, shape=(2, 2)),
+        ]
+
+    p = program(write, [x, y], into=[0, None, 1, None])
+    for threads in (1, 2):
+        a, c = x.copy(), y.copy()
+        old, pairs = Executable(p, threads).run([a, c])
+        assert a == 1.5 and old[0, 0] == 3
+        assert np.array_equal(c, y[::-1]) and np.array_equal(pairs, y.reshape(2, 2))

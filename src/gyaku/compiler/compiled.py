@@ -217,7 +217,10 @@ class Compiled:
         if ranges_of(traced.program)[1]:
             return None, "the function computes indices by itself"
         traced.program = optimized(traced.program)
-        return Executable(traced.program, self.threads), ""
+        try:
+            return Executable(traced.program, self.threads), ""
+        except Unsupported as lacking:
+            return None, f"machine code lacks {lacking}"
 
     def _say(self, reason: str) -> None:
         said, self.fallback_reason = self.fallback_reason, reason

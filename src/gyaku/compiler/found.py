@@ -349,7 +349,7 @@ class Found:
         self._visit(type(o), name)
         self.optimizers.append(o)
         o._dissolve()
-        self._views += [o.__dict__.values(), o.param_groups, o._plans.values()]
+        self._views += [o.__dict__.values(), o.param_groups, o._plans.values(), o._state.values()]
         for n, v in o.__dict__.items():
             if n not in ("param_groups", "_state", "_plans", "_warned", "defaults"):
                 self._visit(v, f"{name}.{n}")

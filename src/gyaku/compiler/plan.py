@@ -184,14 +184,12 @@ class Plan:
         """Settle where every output goes: computed into its place where that is safe, else copied there at the end."""
         taken: set[Storage] = set()
         late: list[tuple[int, Var, View, Storage, int | None]] = []
-        for k, (v, into) in enumerate(zip(self.program.outputs, self.program.into, strict=True)):
-            view = self.fusion.view(v)
+        views = [self._old(v) for v in self.program.outputs]  # before anything is written over
+        for k, (v, into, view) in enumerate(zip(self.program.outputs, self.program.into, views, strict=True)):
             target = self.inputs[into] if into is not None else Storage("result", k, v.dtype, v.size)
             self.results.append(target)
             if into is not None and v is self.program.inputs[into]:
                 continue
-            if view.storage.root.kind == "input" and view.storage.root.index in self.program.into:
-                view = self._kept(v, view)  # an old value that another output overwrites
             if self._own_memory(v, view, target) and view.storage not in taken:
                 taken.add(view.storage)
                 late.append((k, v, view, target, into))
@@ -203,6 +201,15 @@ class Plan:
                 self.writers[target] = [*self.writers.get(target, []), *self.writers.pop(view.storage)]
             else:
                 self._copy_out(v, view, target)
+
+    def _old(self, v: Var) -> View:
+        """Return where an output lies; an old value that another output overwrites is copied first."""
+        view = self.fusion.view(v)
+        storage, p = view.storage.root, self.program
+        if storage.kind != "input" or storage.index not in p.into:
+            return view
+        stays = p.outputs[p.into.index(storage.index)] is p.inputs[storage.index]
+        return view if stays else self._kept(v, view)
 
     def _kept(self, v: Var, view: View) -> View:
         """Copy a value out of the way, and return where it is then."""

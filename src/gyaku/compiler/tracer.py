@@ -15,8 +15,8 @@ import numpy as np
 
 from gyaku.backend.namespace import NAMESPACES
 from gyaku.backend.tracing import Weak, tracing
-from gyaku.base.errors import TraceError
-from gyaku.compiler.primitives import evaluate
+from gyaku.base.errors import PositionError, TraceError
+from gyaku.compiler.primitives import evaluate, within
 from gyaku.compiler.program import Var
 from gyaku.core.node import format_line, inside
 
@@ -361,9 +361,12 @@ def check_key(shape: tuple[int, ...], pattern: tuple[Any, ...], arrays: list[Any
     rest = len(shape) - sum(p is not None and p is not Ellipsis for p in pattern)
     for part in pattern:
         if part == "array":
-            index = next(given)
-            if getattr(index, "dtype", None) == np.bool_:
+            index, n = next(given), shape[axis]
+            index = index if isinstance(index, Tracer) else np.asarray(index)
+            if index.dtype == np.bool_:
                 raise refused("a mask as an index (the shape would depend on values)", "use gyaku.where")
             if isinstance(index, Tracer):
-                index.within(-shape[axis], shape[axis], "index")
+                index.within(-n, n, "index")
+            elif not within(index, -n, n):
+                raise PositionError("index", f"positions inside shape {shape}", f"others along axis {axis}")
         axis += rest if part is Ellipsis else part is not None
