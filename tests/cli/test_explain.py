@@ -166,6 +166,8 @@ def test_a_file_is_run_as_the_users_program(tmp_path: Path) -> None:
         ("1/0\n", "line 1: ZeroDivisionError"),
         ("def f(:\n", "line 1: SyntaxError"),
         ("raise SystemExit(3)\n", "status 3"),
+        ("raise GeneratorExit\n", "GeneratorExit"),
+        ("class E(Exception):\n    __str__ = None\nraise E\n", "E: "),
         ("import gyaku as gy\nx = gy.ones(2) @ gy.ones(3)\n", "line 2"),
     ],
 )

@@ -15,10 +15,13 @@ from tests.explain.reading_back import number_of
 import gyaku as gy
 from gyaku import nn
 from gyaku.base.errors import GraphError, UnknownNameError
+from gyaku.explain.algebra import inline
 from gyaku.explain.build import explain
 from gyaku.explain.derivation import derivation
+from gyaku.explain.derivation_read import Reading
 from gyaku.explain.derivation_text import Derivation, array_text, number, width, wrapped
 from gyaku.explain.derivation_tree import tree
+from gyaku.explain.formula import cost
 from gyaku.explain.formula_read import evaluate
 
 
@@ -311,3 +314,35 @@ def test_the_tree() -> None:
         "   │  └─ x     = 3    ∂z/∂x = 20\n"
         "   └─ y        = 1    ∂z/∂y = -10"
     )
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: nn.functional.softmax(x.sum(), -1),  # an axis of a number
+        lambda x: (x.sum() * gy.tensor([1.0, 2.0])).sum(),  # an array beside a way of numbers
+        lambda x: (x[:0] * x[:0]).sum(),  # no elements
+        lambda x: gy.stack([gy.stack([x, x])] * 2)[..., :0].exp().sum(),
+        lambda x: gy.zeros(0, 2, 2, 2).sum() * x.sum(),
+        lambda x: (x.sum() - x.sum()).sqrt(),  # infinities with both signs
+        lambda x: (x.sum() * math.nan) ** 2 / 3,
+        lambda x: (x.sum() * math.inf) ** 2 / 3,
+    ],
+)
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_empty_arrays_and_numbers_that_are_none(f: Callable[[Any], Any], size: int) -> None:
+    with np.errstate(all="ignore"):
+        explanation = explain(f(leaf(np.arange(1.0, size + 1.0))), fold=False)
+    found = derivation(explanation, lang="en")
+    assert "∂" in str(found) and found.latex()
+    assert explanation.svg() and explanation.html()
+
+
+def test_ways_that_join_do_not_grow_without_end() -> None:
+    x, y = leaf(2.0), leaf(3.0)
+    z = x
+    for n in range(30):
+        z = z * (x**n + y)
+    (gradient,) = gy.autograd.grad(z, x, create_graph=True)
+    reading = Reading(explain(gradient, fold=False, names={"x": x, "y": y}))
+    assert cost(inline(reading.symbol(reading.view.output), reading.meanings)) < 20_000

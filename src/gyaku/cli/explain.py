@@ -198,18 +198,21 @@ def _run(path: Path) -> dict[str, Any]:
         except SystemExit as end:
             if end.code not in (None, 0):
                 raise DataError(f"run {path}", message=f"the program ended with status {end.code}") from end
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a program of somebody else's may raise
             raise _told(path, error) from error
     return vars(program)
 
 
-def _told(path: Path, error: Exception) -> DataError:
+def _told(path: Path, error: BaseException) -> DataError:
     """Return the one message for a program that failed: the last line of its own, and what was raised."""
     import traceback
 
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
     place = f", line {lines[-1]}" if lines else f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-    return DataError(f"run {path}{place}", message=f"{type(error).__name__}: {error}")
+    last = traceback.format_exception_only(error)[-1].strip()  # also of an error that cannot say what it is
+    return DataError(f"run {path}{place}", message=last)
 
 
 @contextlib.contextmanager

@@ -131,14 +131,14 @@ def cells(array: Any) -> Any:
     first sample's channels stand side by side.
     """
     a = np.asarray(np.abs(array) if np.iscomplexobj(array) else array, dtype=np.float64)
+    if not a.size:
+        return np.zeros((0, 0))
     a = np.where(np.isfinite(a), a, np.nan)
     if a.ndim > 3:
         a = a.reshape(-1, *a.shape[-3:])[0]
     if a.ndim == 3:
         a = a[:3].swapaxes(0, 1).reshape(a.shape[1], -1)
     a = np.atleast_2d(a)
-    if not a.size:
-        return np.zeros((0, 0))
     for axis in (0, 1):
         a = _shrunk(a, axis)
     top = np.abs(a, where=~np.isnan(a), out=np.zeros(a.shape)).max()
