@@ -355,3 +355,75 @@ def test_the_curve_is_a_v() -> None:
     large, small = curve.h > 1e-2, curve.h < 1e-11
     slope = np.polyfit(np.log(curve.h[large]), np.log(curve.central[large]), 1)[0]
     assert slope == pytest.approx(2, abs=0.2) and curve.central[small].min() > 1e3 * error
+
+
+def test_sizes_of_an_object_are_found_without_being_told() -> None:
+    class TwoLayers:
+        def __init__(self, input_size: int = 3, hidden: int = 6, outputs: int = 2) -> None:
+            draw = np.random.RandomState(0)
+            self.W1, self.W2 = draw.normal(size=(input_size, hidden)), draw.normal(size=(hidden, outputs))
+
+        def forward(self, x: Any) -> Any:
+            self.x, self.h = x, np.tanh(x @ self.W1)
+            return self.h @ self.W2
+
+        def backward(self, dout: Any) -> Any:
+            self.dW2 = self.h.T @ dout
+            delta = dout @ self.W2.T * (1 - self.h**2)
+            self.dW1 = self.x.T @ delta * 0.5
+            return delta @ self.W1.T
+
+    result = check.layer(TwoLayers)
+    assert [f.name for f in result.findings] == ["W1"] and result.arrays() == "x, W1, W2"
+
+
+def test_pictures_and_numbers_that_are_learnt_are_tried() -> None:
+    class Scale:
+        def __init__(self, alpha: float) -> None:
+            self.alpha = alpha
+
+        def forward(self, x: Any) -> Any:
+            _, _, _, _ = x.shape
+            self.x = x
+            return self.alpha * x
+
+        def backward(self, dout: Any) -> Any:
+            self.dalpha = np.sum(dout * self.x)
+            return self.alpha * dout
+
+    class Unsummed(Scale):
+        def backward(self, dout: Any) -> Any:
+            self.dalpha = dout * self.x
+            return self.alpha * dout
+
+    assert check.layer(Scale).ok and check.layer(Scale).arrays() == "x, alpha"
+    assert not check.layer(Unsummed).ok
+
+
+def test_an_input_that_cannot_be_guessed_is_asked_for() -> None:
+    class Sevens:
+        def __init__(self, n: int = 7) -> None:
+            self.n = n
+
+        def forward(self, x: Any) -> Any:
+            return x + np.zeros((1, self.n))
+
+        def backward(self, dout: Any) -> Any:
+            return dout
+
+    with pytest.raises(ArgumentError, match="give the shape of x"):
+        check.layer(Sevens)
+    assert check.layer(Sevens, (3, 7)).ok
+
+
+def test_a_loss_that_is_the_last_layer_may_leave_dout_out() -> None:
+    class Squares:
+        def forward(self, x: Any, t: Any) -> Any:
+            self.d = x - t
+            return 0.5 * np.sum(self.d**2) / len(x)
+
+        def backward(self, dout: Any = 1) -> Any:
+            return self.d / len(self.d)
+
+    result = check.layer(Squares)
+    assert result.ok and result.findings[0].cause == "upstream_ignored"

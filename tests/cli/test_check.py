@@ -111,3 +111,11 @@ def test_bad_requests(file: Path, tmp_path: Path) -> None:
     assert "a Python file" in refused(tmp_path / "none.py")
     assert ".svg, .png or .pdf" in refused(file, "--curve", "curve.gif")
     assert "positive sizes" in refused(file, "--input-shape", "3,0")
+
+
+def test_a_class_that_cannot_be_made_does_not_keep_the_others_from_being_checked(tmp_path: Path) -> None:
+    file = tmp_path / "two.py"
+    layer = "    def forward(self, x): return 2 * x\n    def backward(self, dout): return 2 * dout\n"
+    file.write_text(f"class Odd:\n    def __init__(self, zork): pass\n{layer}class Twice:\n{layer}")
+    done = run(file)
+    assert done.exit_code == 2 and "check Odd: expected" in done.output and "Twice: right" in done.output

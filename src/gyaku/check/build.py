@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,10 @@ _NUMBERS = {"p": 0.3, "dropout_ratio": 0.3, "ratio": 0.3, "rate": 0.3, "eps": 1e
             "slope": 0.1, "alpha": 0.1, "negative_slope": 0.1}  # fmt: skip
 
 
-def made(layer: Any, sizes: tuple[int, int, int], draw: Any) -> Any:
+def made(layer: Any, sizes: tuple[int, int, int], draw: Any, *, filters: bool = False) -> Any:
     """Return an object of a class, with arguments guessed from their names; anything else comes back as it is.
 
+    With ``filters``, W is that of a convolution: (L, K, 3, 3).
     Raises ``ArgumentError`` for an argument without default whose meaning the name does not tell.
     """
     if not isinstance(layer, type) or issubclass(layer, Function):
@@ -40,6 +42,8 @@ def made(layer: Any, sizes: tuple[int, int, int], draw: Any) -> Any:
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.default is not p.empty:
             continue
         arguments[p.name] = _argument(layer.__name__, p.name, K, L, draw)
+        if filters and p.name in ("W", "w", "weight", "weights"):
+            arguments[p.name] = draw.normal(size=(L, K, 3, 3))
     return layer(**arguments)
 
 
@@ -98,22 +102,79 @@ def cases_of_class(layer: Any, shape: tuple[int, ...] | None, seed: int) -> list
     found: list[Case] = []
     sizes = [(shape[0], shape[-1], 5), (max(2, shape[0] + 1), shape[-1], 3)] if shape else list(SIZES)
     for i, size in enumerate(sizes):
-        draw = np.random.RandomState(seed + i)
-        subject = subject_of(made(layer, size, draw))
-        own = (size[0], *shape[1:]) if shape else None
-        given = first_inputs(subject, own, (size[0], _columns(subject, size[1]), size[2]), draw)
-        several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
-        if several[0].failed and subject.targets:  # the target has the shape of the output, not of x
-            outputs = list(subject.values().values())[-1:]
-            columns = outputs[0].shape[-1] if outputs and outputs[0].ndim else 1
-            given = [_one_hot(np.zeros((len(given[0]), columns)), draw) if n in subject.targets else a
-                     for n, a in zip(subject.inputs, given)]  # fmt: skip
-            several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
-        if several[0].failed is None and not np.isfinite(several[0].y).all():  # log, sqrt: positive numbers only
-            given[0] = np.abs(given[0]) + 0.5
-            several = cases_of(subject, given, seed + 10 * i, extras=False)
-        found += several
+        found += _cases_of_size(layer, shape, size, seed, i)
     return found
+
+
+def _cases_of_size(
+    layer: Any, shape: tuple[int, ...] | None, size: tuple[int, int, int], seed: int, i: int
+) -> list[Case]:
+    """Return the cases of the first input that forward takes, of those that the sizes suggest.
+
+    Raises ``ArgumentError`` when none is given and none that was tried fits.
+    """
+    N, K, _ = size
+    draw = np.random.RandomState(seed + i)
+    subject = subject_of(made(layer, size, draw))
+    if shape:
+        return _cases_of_shape(subject, (N, *shape[1:]), size, seed, i, draw)
+    first = _cases_of_shape(subject, (N, _columns(subject, K)), size, seed, i, draw)
+    if not _unfit(first[0].failed):
+        return first
+    for other, own in _other_shapes(layer, subject, size, draw):
+        several = _cases_of_shape(other, own, size, seed, i, draw)
+        if several[0].failed is None:
+            return several
+    if isinstance(layer, type) and _asks_for_sizes(layer, subject):
+        raise ArgumentError(
+            f"check {subject.title}", "an input that forward takes", f"{first[0].failed} (shapes were guessed)",
+            hint="give the shape of x, batch first: --input-shape 8,5, or check.layer(layer, (8, 5))",
+        )  # fmt: skip
+    return first
+
+
+def _cases_of_shape(
+    subject: Subject, shape: tuple[int, ...], size: tuple[int, int, int], seed: int, i: int, draw: Any
+) -> list[Case]:
+    """Return the cases of one shape of x, with targets and signs that forward takes."""
+    given = first_inputs(subject, shape, size, draw)
+    several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
+    if several[0].failed and subject.targets:  # the target has the shape of the output, not of x
+        outputs = list(subject.values().values())[-1:]
+        columns = outputs[0].shape[-1] if outputs and outputs[0].ndim else 1
+        given = [_one_hot(np.zeros((len(given[0]), columns)), draw) if n in subject.targets else a
+                 for n, a in zip(subject.inputs, given)]  # fmt: skip
+        several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
+    if several[0].failed is None and not np.isfinite(several[0].y).all():  # log, sqrt: positive numbers only
+        given[0] = np.abs(given[0]) + 0.5
+        several = cases_of(subject, given, seed + 10 * i, extras=False)
+    return several
+
+
+def _unfit(error: Exception | None) -> bool:
+    """Whether forward stopped as it does for an input of a wrong shape."""
+    return isinstance(error, (ValueError, IndexError))
+
+
+def _other_shapes(
+    layer: Any, subject: Subject, size: tuple[int, int, int], draw: Any
+) -> Iterator[tuple[Subject, tuple[int, ...]]]:
+    """Yield subjects with further shapes of x: other columns, images, sequences."""
+    N, K, _ = size
+    values = list(subject.values().values())
+    for columns in dict.fromkeys(n for a in values for n in a.shape[::-1]):
+        yield subject, (N, columns)
+    channels = next((a.shape[1] for a in values if a.ndim == 4), K)
+    yield subject, (N, channels, 4, 6)
+    yield subject, (N, 2, K)
+    if isinstance(layer, type) and not issubclass(layer, Function):
+        yield subject_of(made(layer, size, draw, filters=True)), (N, K, 4, 6)
+
+
+def _asks_for_sizes(layer: type, subject: Subject) -> bool:
+    """Whether the layer has sizes of its own that a guessed input may not fit: parameters, or numbers as defaults."""
+    given = inspect.signature(layer).parameters.values() if not issubclass(layer, Function) else ()
+    return bool(subject.values()) or any(type(p.default) is int for p in given)
 
 
 def cases_of(subject: Subject, inputs: list[Array], seed: int = 0, extras: bool = True) -> list[Case]:
@@ -133,6 +194,7 @@ def cases_of(subject: Subject, inputs: list[Array], seed: int = 0, extras: bool 
         given = {n: a[:_ROWS] if len(a) == len(x) and n not in _SHARED else a for n, a in given.items()}
     draw = np.random.RandomState(seed)
     first = {**given, **_alive(subject.values(), draw)}
+    subject.asked = _asked(subject, first, seed)
     found = [Case(subject, first, mode, seed) for mode in subject.modes]
     if not extras:
         return found
@@ -141,6 +203,13 @@ def cases_of(subject: Subject, inputs: list[Array], seed: int = 0, extras: bool 
             case = _with_rows(subject, given, rows, mode, seed + rows, found[0], draw)
             found += [case] if case else []
     return found
+
+
+def _asked(subject: Subject, arrays: Arrays, seed: int) -> tuple[str, ...]:
+    """Return the targets for which backward gives a gradient: what is returned must be right."""
+    floats = [n for n in subject.targets if arrays[n].dtype.kind == "f"]
+    gradients = Case(subject, arrays, seed=seed).first.gradients if floats else {}
+    return tuple([n for n in floats if gradients.get(n) is not None])
 
 
 def _array(subject: Subject, name: str, a: Any) -> Array:
@@ -176,6 +245,16 @@ def _with_rows(subject: Subject, given: Arrays, rows: int, mode: str, seed: int,
             if case.failed is None and np.isfinite(case.y).all() and _fits_batch(case, rows, first):
                 return case
     return None
+
+
+def twin(c: Case) -> Case | None:
+    """Return the case with other numbers in arrays of the same shapes; None where forward refuses them."""
+    draw = np.random.RandomState(c.seed + 77)
+    other = _with_rows(c.subject, c.arrays, c.batch, c.mode, c.seed + 77, c, draw) if c.x.ndim else None
+    if other is None or np.array_equal(other.x, c.x):
+        arrays = {n: a * draw.uniform(0.7, 1.4, a.shape) if n in c.names else a for n, a in c.arrays.items()}
+        other = Case(c.subject, arrays, c.mode, c.seed + 77)
+    return other if other.failed is None and other.shape == c.shape and np.isfinite(other.y).all() else None
 
 
 def _rowlike(name: str, given: Arrays, x: Array) -> bool:

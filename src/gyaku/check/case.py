@@ -27,7 +27,7 @@ class Case:
     def __init__(self, subject: Subject, arrays: Arrays, mode: str = "train", seed: int = 0) -> None:
         self.subject, self.mode, self.seed = subject, mode, seed
         self.arrays = {k: np.array(v) for k, v in arrays.items()}
-        targets = set(subject.targets)
+        targets = set(subject.targets) - set(subject.asked)
         self.names = [k for k, v in self.arrays.items() if v.dtype.kind == "f" and k not in targets]
         self.draw = np.random.RandomState(seed + 1000)
         self.coarse = False
@@ -176,7 +176,7 @@ class Case:
 
     def gradient(self, name: str) -> Any:
         """Return what backward gave by ``name`` (the checked elements); None when it gave nothing."""
-        g = self.first.gradients.get(name)
+        g = self.first.copies.get(name)
         return None if g is None else self.picked(name, g)
 
     @functools.cached_property
@@ -219,6 +219,7 @@ class Run:
         self.dout = np.array(dout, dtype=np.float64)
         self.error: Exception | None = None
         self.stage, self.kept, self.gradients = "forward", {}, {}  # type: tuple[str, Arrays, Arrays]
+        self.copies: Arrays = {}  # of the gradients, which a later run may write to
         with case.quiet():
             try:
                 self.y = subject.forward(self.layer, self.given, case.mode)
@@ -228,6 +229,7 @@ class Run:
                 if reseed is not None:
                     restart(reseed, subject.sources)
                 self.gradients = subject.backward(self.layer, case.upstream(self.dout), rule)
+                self.copies = {k: None if g is None else np.array(g) for k, g in self.gradients.items()}
             except Exception as error:  # a student's code may raise anything
                 self.error = error
         self.changed_dout = bool(self.dout.ndim and not np.array_equal(self.dout, dout))

@@ -100,7 +100,7 @@ CAUSES: dict[str, Cause] = {
     "wrong_count": Cause(
         "it is divided (or multiplied) by a wrong count: columns, elements, N - 1 instead of N",
         "割る（掛ける）数が違う（N の代わりに列数、要素数、N - 1 など）",
-        "/ len(x)",
+        "/ len(x)  # of a mean over the batch; np.mean without axis divides by x.size",
     ),
     "extra_factor_two": Cause("it is twice the right gradient", "正しい勾配の 2 倍になっている", "d/dx (x²/2) = x"),
     "missing_factor_two": Cause("it is half of the right gradient", "正しい勾配の半分になっている", "d/dx x² = 2 x"),
@@ -216,7 +216,7 @@ CAUSES: dict[str, Cause] = {
     "swapped_gradients": Cause(
         "two gradients are exchanged",
         "二つの勾配が入れ替わっている",
-        "dgamma = (x_hat * dout).sum(axis=0); dbeta = dout.sum(axis=0)",
+        "return dx, dy  # in the order of forward's arguments; dW is the gradient of W",
     ),
     "diagonal_only": Cause(
         "only the diagonal of the Jacobian is used; every output of a softmax depends on every input",

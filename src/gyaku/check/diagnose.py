@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -59,10 +61,12 @@ def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
     yield from _once(f for f in rest if f.cause not in late)
     yield from numbers
     yield from _once(f for f in rest if f.cause in late)
-    for a, b in probes.pairs(going):
-        yield from _once([*probes.repeated(a, b), *probes.interleaved(a, b)])
+    again = [f for a, b in probes.pairs(going) for f in (*probes.repeated(a, b), *probes.interleaved(a, b))]
     if not any(f.cause == "input_mutated" for f in side):
-        yield from _once(f for c in going for f in probes.aliased(c))
+        wrong = {f.name for f in numbers}
+        again += [f for c in going[:1] for f in probes.twice(c) if f.name not in wrong]
+        again += [f for c in going for f in probes.aliased(c)]
+    yield from _once(again)
     yield from _coarse(going)
 
 
@@ -90,8 +94,9 @@ def _stop(cases: Sequence[Case], stopped: list[Case]) -> Iterator[Finding]:
     """Say that a run ends with an error, and why, when a change of the source or equal sizes tell."""
     c = stopped[0]
     error, stage = c.failed or c.first.error, "forward" if c.failed else c.first.stage
-    what = (f"{stage} stops with {type(error).__name__}: {error}",
-            f"{stage} がエラーで止まります（{type(error).__name__}: {error}）")  # fmt: skip
+    line, told = _line(c, error), f"{type(error).__name__}: {error}"
+    what = (f"{stage} stops with {told}" + (f" (line {line})" if line else ""),
+            f"{stage} がエラーで止まります（{told}{f'、{line} 行目' if line else ''}）")  # fmt: skip
     name = c.subject.inputs[0]
     if all(s.mode == "eval" for s in stopped) and any(k.mode == "train" for k in cases):
         yield Finding("train_eval_confusion", name, what=what, case=label(c))
@@ -100,6 +105,13 @@ def _stop(cases: Sequence[Case], stopped: list[Case]) -> Iterator[Finding]:
     cause = edit.cause if edit else next((f.cause for f in others if f.cause != "unknown"), "crash")
     yield Finding(cause, name, what=what, case=label(c), edit=edit and edit.text)
     yield from (f for f in others if f.cause != cause)
+
+
+def _line(c: Case, error: BaseException | None) -> int | None:
+    """Return the line of the student's file in which an error arose; None where there is no such file."""
+    code = getattr(c.subject.backward_source, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__ if error else None)
+    return next((f.lineno for f in reversed(frames) if code and f.filename == code.co_filename), None)
 
 
 def _why(stopped: list[Case]) -> tuple[Edit | None, list[Finding]]:
@@ -219,8 +231,23 @@ def _finding(c: Case, n: str, cause: str, edit: Edit | None) -> Finding:
     off = np.nan_to_num(np.abs(g - right) - np.where(np.isinf(c.tolerance(n)), np.inf, 0), nan=-1.0, posinf=1e300)
     i = int(np.argmax(off))
     small = bool(np.max(np.abs(g - right)) < 1e-4 * (np.abs(right).max() + 1e-12))
+    if cause == "upstream_ignored" and _as_last(c, g, right):
+        what = ("backward does not use dout: right for the last layer alone, where dout is 1",
+                "backward が dout を使っていません。dout が 1 である最後の層としてだけ正しいです")  # fmt: skip
+        return Finding(cause, n, severe=False, what=what, case=label(c))
     mild = cause != "wrong_dtype" and c.shape == () and (small or guarded(c, n))
     return Finding(
         "eps_mismatch" if mild else cause, n, c.place(n, i), float(g.reshape(-1)[i]), float(right.reshape(-1)[i]),
         severe=not mild, case=label(c), edit=edit and edit.text,
     )  # fmt: skip
+
+
+def _as_last(c: Case, g: Any, right: Any) -> bool:
+    """Whether this is a loss, ``backward(self, dout=1)``, whose gradient is right for that dout."""
+    backward = c.subject.backward_source
+    if c.shape != () or not callable(backward):
+        return False
+    defaults = [p.default for p in inspect.signature(backward).parameters.values() if p.default is not p.empty]
+    alone = right / float(c.dout)
+    off = np.abs(g - alone).max(initial=0.0)
+    return defaults == [1] and bool(off < 1e-4 * (np.abs(alone).max(initial=0.0) + 1e-12))

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gyaku.backend.random import Generator
+from gyaku.check.build import twin
 from gyaku.check.case import Case
 from gyaku.check.hypotheses import agree
-from gyaku.check.subjects import LayerSubject, copied, own
+from gyaku.check.subjects import FunctionSubject, LayerSubject, copied, own
 
 Array = Any
 
@@ -110,6 +111,8 @@ def repeated(a: Case, b: Case) -> Iterator[Found]:
             yield Found("stale_state", subject.inputs[0], what, b)
         return
     yield from _differences(a, b, before, second)
+    if a.shape == b.shape:
+        yield from _after_a_forward(a, b)
     for n in a.names:
         if n in subject.inputs and isinstance(first.get(n), np.ndarray) and not agree(first[n], before[n]):
             what = (
@@ -117,6 +120,78 @@ def repeated(a: Case, b: Case) -> Iterator[Found]:
                 f"層を再び使うと、前に返した {n} の勾配が変わります",
             )
             yield Found("aliased_gradient", n, what, a)
+
+
+def _after_a_forward(a: Case, b: Case) -> Iterator[Found]:
+    """Yield what backward gives otherwise after two forwards: it belongs to the second one."""
+    layer = copied(a.base)
+    with a.quiet():
+        a.subject.forward(layer, {k: v.copy() for k, v in a.arrays.items()}, a.mode)
+    found, _, _ = _again(a.subject, layer, b)
+    for n in b.names if found is not None else ():
+        if b.first.copies.get(n) is not None and not agree(found.get(n), b.first.copies[n]):
+            what = (f"the gradient of {n} belongs to an earlier forward",
+                    f"{n} の勾配が、前の forward の値で計算されています")  # fmt: skip
+            yield Found("stale_state", n, what, b)
+
+
+def twice(c: Case) -> Iterator[Found]:
+    """Yield what a second backward after one forward gives otherwise, once the caller has written to the first.
+
+    What a layer learns may be added up. A layer that forgets its values in backward is left alone.
+    """
+    if not isinstance(c.subject, LayerSubject) or c.first.error:
+        return
+    first, again, late = _two_backwards(c, write=False)
+    _, written, _ = _two_backwards(c, write=True)
+    for n in c.names:
+        one, two, three = first.get(n), again.get(n), written.get(n)
+        if one is None or two is None:
+            continue
+        if n in c.subject.inputs and not agree(late[n], one):
+            what = (f"a second backward writes into the gradient of {n} that the first one returned",
+                    f"2 回目の backward が、1 回目に返した {n} の勾配を書き換えます")  # fmt: skip
+            yield Found("aliased_gradient", n, what, c)
+        elif not _same(two, one, c, n):
+            what = (f"a second backward gives another gradient of {n}: the first one changes what it needs",
+                    f"2 回目の backward で {n} の勾配が変わります。1 回目が必要な値を書き換えています")  # fmt: skip
+            yield Found("aliased_gradient" if _returns_its_own(c) else "stale_state", n, what, c)
+        elif three is not None and not _same(three, one, c, n):
+            what = (f"writing to what backward returned changes its next gradient of {n}: the layer goes on using it",
+                    f"返した勾配に書き込むと次の {n} の勾配が変わります（層が同じ配列を使っています）")  # fmt: skip
+            yield Found("aliased_gradient", n, what, c)
+
+
+def _same(g: Array, first: Array, c: Case, n: str) -> bool:
+    """Whether a second gradient is the first again, or (of what the layer learns) added to it."""
+    return agree(g, first) or (n not in c.subject.inputs and agree(g, 2 * first))
+
+
+def _returns_its_own(c: Case) -> bool:
+    """Whether a returned gradient lies in memory that the layer holds."""
+    held = [v for v in own(c.first.layer).values() if isinstance(v, np.ndarray)]
+    given = [c.first.gradients.get(n) for n in c.names if n in c.subject.inputs]
+    return any(isinstance(g, np.ndarray) and np.shares_memory(g, v) for g in given for v in held)
+
+
+def _two_backwards(c: Case, *, write: bool) -> tuple[Any, Any, Any]:
+    """Return copies of the gradients, those of a second backward, and the first ones as they are then."""
+    layer = copied(c.base)
+    with c.quiet():
+        try:
+            c.subject.forward(layer, {k: v.copy() for k, v in c.arrays.items()}, c.mode)
+            found = c.subject.backward(layer, c.upstream(c.dout.copy()))
+            first = _copies(found)
+            for n in c.subject.inputs if write else ():
+                if isinstance(found.get(n), np.ndarray) and found[n].flags.writeable:
+                    found[n] += 1.0
+            return first, _copies(c.subject.backward(layer, c.upstream(c.dout.copy()))), found
+        except Exception:  # a layer may refuse a second backward
+            return {}, {}, {}
+
+
+def _copies(gradients: Any) -> Any:
+    return {k: np.array(g) for k, g in gradients.items() if g is not None}
 
 
 def _again(subject: Any, layer: Any, c: Case) -> tuple[Any, Any, Any]:
@@ -128,12 +203,12 @@ def _again(subject: Any, layer: Any, c: Case) -> tuple[Any, Any, Any]:
             found = subject.backward(layer, c.upstream(c.dout.copy()))
         except Exception:  # a student's code may raise anything
             return None, None, None
-    return found, {k: np.array(v) for k, v in found.items() if v is not None}, y
+    return found, _copies(found), y
 
 
 def _differences(a: Case, b: Case, before: Any, second: Any) -> Iterator[Found]:
     for n in b.names:
-        g, fresh = second.get(n), b.first.gradients.get(n)
+        g, fresh = second.get(n), b.first.copies.get(n)
         if g is None or fresh is None or agree(g, fresh):
             continue
         first = before.get(n)
@@ -148,7 +223,7 @@ def _differences(a: Case, b: Case, before: Any, second: Any) -> Iterator[Found]:
 def interleaved(a: Case, b: Case) -> Iterator[Found]:
     """Yield what changes when another object of the class runs between forward and backward."""
     subject = a.subject
-    if not isinstance(subject, LayerSubject) or a.first.error or b.first.error:
+    if not isinstance(subject, (LayerSubject, FunctionSubject)) or a.first.error or b.first.error:
         return
     one, two = copied(a.base), copied(b.base)
     with a.quiet():
@@ -158,9 +233,7 @@ def interleaved(a: Case, b: Case) -> Iterator[Found]:
             found = subject.backward(one, a.upstream(a.dout.copy()))
         except Exception:  # a student's code may raise anything
             found = {}
-    wrong = next(
-        (n for n in a.names if a.gradient(n) is not None and not agree(found.get(n), a.first.gradients[n])), None
-    )
+    wrong = next((n for n in a.names if a.gradient(n) is not None and not agree(found.get(n), a.first.copies[n])), None)
     if wrong is not None:
         what = (f"another {subject.title} changes the gradient of {wrong}: the two share state (class attributes)",
                 f"別の {subject.title} が {wrong} の勾配を変えます。状態（クラス変数）を共有しています")  # fmt: skip
@@ -173,6 +246,8 @@ def _own_generator(layer: Any) -> bool:
 
 
 def pairs(cases: Sequence[Case]) -> list[tuple[Case, Case]]:
-    """Return two cases of the same object in training, with different numbers."""
+    """Return two cases of the same object in training with different numbers: of other shapes, and of the same ones."""
     train = [c for c in cases if c.mode == "train" and c.batch > 1]
-    return [(a, b) for a, b in zip(train, train[1:]) if a.subject is b.subject][:1]
+    others = [(a, b) for a, b in zip(train, train[1:]) if a.subject is b.subject][:1]
+    second = twin(train[0]) if train else None
+    return others if second is None else [*others, (train[0], second)]

@@ -19,7 +19,7 @@ _WORDS = {
                "{name} による勾配の要素 {place}：backward は {analytic:.6g}、数値微分は {numeric:.6g}。"),
     "likely": ("likely mistake: {text}", "考えられる誤り：{text}"),
     "remark": ("remark: {text}", "注意：{text}"),
-    "right_code": ("right code: {text}", "正しいコード：{text}"),
+    "right_code": ("right code, for example: {text}", "正しいコードの例：{text}"),
     "edit": ("with this change it is right: {text}", "次の変更で正しくなります：{text}"),
     "case": ("at {text}", "条件：{text}"),
 }  # fmt: skip

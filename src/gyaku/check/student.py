@@ -82,7 +82,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         found, curve = [], None
         for name, kind in chosen(module, request["names"]):
             shape = request["shape"]
-            result = layer(kind, *([tuple(shape)] if shape else []), seed=request["seed"])
+            try:
+                result = layer(kind, *([tuple(shape)] if shape else []), seed=request["seed"])
+            except ArgumentError as error:  # the others are checked all the same
+                if request["names"]:
+                    raise
+                found.append({"name": name, "title": name, "ok": None, "text": str(error)})
+                continue
             found.append({**result.as_dict(request["lang"]), "name": name})
             if request["curve"] and curve is None:
                 c = result.curve(next((f.name for f in result.findings if f.place is not None), None))

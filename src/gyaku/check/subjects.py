@@ -32,6 +32,7 @@ class Subject:
     title: str
     inputs: tuple[str, ...]
     targets: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()  # targets for which backward gives a gradient all the same
     parameters: tuple[str, ...] = ()
     modes: tuple[str, ...] = ("train",)
     takes_dout = True
@@ -68,7 +69,7 @@ class LayerSubject(Subject):
     """An object with ``forward(x)`` and ``backward(dout)``, which leaves gradients of ``W`` in ``dW`` (or the like)."""
 
     def __init__(self, layer: Any) -> None:
-        self.layer = as_float64(copy.deepcopy(layer))
+        self.layer = _with_arrays(as_float64(copy.deepcopy(layer)))
         self.title = type(layer).__name__
         self.inputs, self.mode_argument = _arguments(layer.forward)
         self.targets = tuple([n for n in self.inputs[1:] if n in TARGETS])
@@ -111,7 +112,8 @@ class LayerSubject(Subject):
         wanted = [n for n in self.inputs if n not in self.targets]
         apart = isinstance(answer, tuple) or (isinstance(answer, list) and len(wanted) > 1)
         several = answer if apart else (answer,)
-        found = dict(zip(wanted, [*several, *[None] * len(wanted)]))
+        names = self.inputs if len(several) == len(self.inputs) else wanted
+        found = dict(zip(names, [*several, *[None] * len(wanted)]))
         return {**found, **{name: gradient_beside(layer, name) for name in self.parameters}}
 
 
@@ -156,7 +158,7 @@ class FunctionSubject(Subject):
             answer = run(layer, *starts_of(dout))
         several = answer if isinstance(answer, tuple) else (answer,)
         found = [raw(g) for g in (*several, *[None] * len(self.inputs))]
-        return {n: g for n, g in zip(self.inputs, found) if n not in self.targets}
+        return {n: g for n, g in zip(self.inputs, found) if g is not None or n not in self.targets}
 
 
 class ModuleSubject(Subject):
@@ -384,16 +386,31 @@ def _parameters(layer: Any) -> list[tuple[str, Callable[[Any], Array]]]:
     if isinstance(named, dict) and named:
         return [(n, _item("params", n)) for n in named]
     given = set(inspect.signature(type(layer).__init__).parameters)
-    attributes = own(layer)
+    attributes, written = own(layer), _set_by_backward(layer)
     found = []
     for name, value in attributes.items():
         if not (isinstance(value, np.ndarray) and value.dtype.kind == "f") or name.startswith(BUFFERS):
             continue
-        if name in given or any(c in attributes for c in _beside(name)):
+        if name in given or any(c in attributes or c in written for c in _beside(name)):
             found.append((name, _attribute(name)))
     if not found and isinstance(named, list):
         return [(f"params[{i}]", _item("params", i)) for i in range(len(named))]
     return [(n, get) for n, get in found if not any(n in _beside(other) for other, _ in found)]
+
+
+def _set_by_backward(layer: Any) -> set[str]:
+    """Return the names that the code of backward mentions: a gradient may first be set there."""
+    code = getattr(getattr(type(layer), "backward", None), "__code__", None)
+    return set() if code is None else set(code.co_names)
+
+
+def _with_arrays(layer: Any) -> Any:
+    """Let plain numbers that backward gives a gradient (``alpha`` beside ``dalpha``) be arrays without axes."""
+    written = _set_by_backward(layer)
+    for name, value in own(layer).items():
+        if type(value) is float and any(c in written for c in _beside(name)):
+            setattr(layer, name, np.array(value))
+    return layer
 
 
 def _attribute(name: str) -> Callable[[Any], Array]:

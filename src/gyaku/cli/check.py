@@ -49,7 +49,8 @@ def check(
     """Check the gradients of a layer you wrote, and name the likely mistake.
 
     LAYER is a class (or a function that makes an object): a class of the lectures with forward and backward, an
-    autograd.Function or an nn.Module. The exit status is 0 when all gradients are right, 1 when one is wrong.
+    autograd.Function or an nn.Module. The exit status is 0 when all gradients are right, 1 when one is wrong,
+    2 when a layer could not be checked.
     """
     say = Phrases(_WORDS, lang)
     if curve and Path(curve).suffix not in (".svg", ".png", ".pdf"):
@@ -65,10 +66,11 @@ def check(
         answer_json(found["results"])
     else:
         click.echo("\n".join(r["text"] for r in found["results"]))
-    if curve:
+    if curve and found["curve"]:
         _draw(found["curve"], curve, language(lang))
         tell(say("curve", path=curve))
-    ctx.exit(0 if all(r["ok"] for r in found["results"]) else 1)
+    verdicts = [r["ok"] for r in found["results"]]
+    ctx.exit(1 if False in verdicts else 2 if None in verdicts else 0)
 
 
 def _run(request: dict[str, Any], timeout: int, say: Phrases) -> dict[str, Any]:
