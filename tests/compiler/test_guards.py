@@ -16,6 +16,7 @@ import pytest
 
 import gyaku as gy
 from gyaku import nn, optim
+from gyaku.base.errors import GyakuError
 
 scale = gy.tensor(2.0)
 factor = 3.0
@@ -507,3 +508,31 @@ def test_an_optimizer_that_has_forgotten_starts_anew() -> None:
 def test_an_index_that_does_not_exist_gives_an_error_also_where_it_is_fixed(index: Any) -> None:
     with pytest.raises(IndexError, match="index"):
         compiled(lambda x: x[index])(gy.ones(4, 2))
+
+
+WRONG = {
+    "inner sizes": lambda x, y: x @ y,
+    "a layer": lambda x, y: layers["first"](x.T),
+    "one after the other": lambda x, y: gy.cat([x, y], 1),
+    "one upon the other": lambda x, y: gy.stack([x, y]),
+    "a wider shape": lambda x, y: x.expand(3, 3),
+    "a dimension": lambda x, y: x.sum(5),
+    "a dimension twice": lambda x, y: x.sum((0, 0)),
+    "the largest of none": lambda x, y: x[:0].amax(0),
+    "elements": lambda x, y: x.reshape(4),
+    "order": lambda x, y: x.permute(0, 0),
+    "a row": lambda x, y: x[5],
+    "too many": lambda x, y: x[0, 0, 0],
+    "pairs": lambda x, y: x + y,
+}
+
+
+@pytest.mark.parametrize("function", WRONG.values(), ids=WRONG.keys())
+def test_shapes_that_do_not_fit_give_the_error_of_eager(function: Any) -> None:
+    x, y = gy.ones(2, 3), gy.ones(4, 3)
+    said = []
+    for call in (function, compiled(function)):
+        with pytest.raises(GyakuError) as info:
+            call(x, y)
+        said.append((type(info.value), str(info.value).partition(" [")[0]))
+    assert said[0] == said[1]

@@ -158,6 +158,9 @@ def test_wrong_arguments() -> None:
     for bad in ([[70]], [0, 1], np.zeros((0, 3), int)):
         with pytest.raises(ValueError):
             compiled.steps(X, rows=bad)
+    for rows in ([[0.5, 1.0]], [["a"]], [[True]]):
+        with pytest.raises(TypeError, match="whole numbers"):
+            compiled.steps(X, rows=rows)
     with pytest.raises(ValueError, match="one value a step"):
         compiled.steps(X, rows=[[0], [1]], hyper={"lr": [0.1]})
     with pytest.raises(ValueError, match="one length"):

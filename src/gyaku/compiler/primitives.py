@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from gyaku.backend.namespace import numpy_namespace as xp
 from gyaku.base.errors import GraphError, PositionError
@@ -55,6 +57,11 @@ def probe(v: Any) -> Any:
 def shape_of(v: Any) -> tuple[int, ...]:
     """Return the shape of a value or a literal."""
     return v.shape if type(v) is Var else ()
+
+
+def _blank(shape: tuple[int, ...]) -> Any:
+    """Return an array of a shape that takes no memory: what NumPy refuses of it, it refuses of the real one."""
+    return np.broadcast_to(np.empty((), np.int8), shape)
 
 
 # --- elementwise: NumPy's ufuncs, whose promotion is asked of NumPy itself -------------------------------------------
@@ -135,12 +142,14 @@ _enter_elementwise("item", lambda params, x: x.item())  # an array of one elemen
 def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
-    return tuple(sorted(a % ndim for a in (axis if isinstance(axis, tuple) else (axis,))))
+    return tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
 def _reduced(params: Params, inputs: Sequence[Any]) -> list[Kind]:
     (x,) = inputs
     axes, keep = _axes(params.get("axis"), x.ndim), params.get("keepdims", False)
+    if params["name"] not in ("sum", "prod", "any", "all") and any(x.shape[a] == 0 for a in axes):
+        raise ValueError(f"zero-size array to reduction operation {params['name']} which has no identity")
     shape = tuple([1 if i in axes else s for i, s in enumerate(x.shape) if keep or i not in axes])
     y = evaluate(params["name"], {"axis": None}, [np.ones((1,), x.dtype)])
     return [(shape, np.asarray(y).dtype, False)]
@@ -166,19 +175,33 @@ def _enter_shape(name: str, run: Callable[..., Any], shape: Callable[..., Any], 
 
 
 def _sliced(p: Params, x: Any) -> tuple[int, ...]:
-    return tuple(np.broadcast_to(np.empty((), np.int8), x.shape)[p["key"]].shape)
+    return tuple(_blank(x.shape)[p["key"]].shape)
+
+
+def _reshaped(p: Params, x: Any) -> tuple[int, ...]:
+    if math.prod(p["shape"]) != math.prod(x.shape):
+        raise ValueError(f"cannot reshape array of shape {x.shape} into shape {p['shape']}")
+    return tuple(p["shape"])
 
 
 def _joined(p: Params, *x: Any) -> tuple[int, ...]:
     axis = p["axis"]
+    if not 0 <= axis < x[0].ndim or len({(*v.shape[:axis], 0, *v.shape[axis + 1 :]) for v in x}) > 1:
+        raise ValueError(f"arrays of shapes {[v.shape for v in x]} cannot be joined along axis {axis}")
     return (*x[0].shape[:axis], sum(v.shape[axis] for v in x), *x[0].shape[axis + 1 :])
 
 
-_enter_shape("reshape", lambda p, x: np.reshape(x, p["shape"]), lambda p, x: p["shape"])
-_enter_shape("transpose", lambda p, x: np.transpose(x, p["axes"]), lambda p, x: tuple(x.shape[a] for a in p["axes"]))
-_enter_shape("broadcast_to", lambda p, x: np.broadcast_to(x, p["shape"]), lambda p, x: p["shape"])
+_enter_shape("reshape", lambda p, x: np.reshape(x, p["shape"]), _reshaped)
+_enter_shape(
+    "transpose", lambda p, x: np.transpose(x, p["axes"]), lambda p, x: np.transpose(_blank(x.shape), p["axes"]).shape
+)
+_enter_shape(
+    "broadcast_to",
+    lambda p, x: np.broadcast_to(x, p["shape"]),
+    lambda p, x: np.broadcast_to(_blank(x.shape), p["shape"]).shape,
+)
 _enter_shape("slice", lambda p, x: x[p["key"]], _sliced)
-_enter_shape("flip", lambda p, x: np.flip(x, p["axis"]), lambda p, x: x.shape)
+_enter_shape("flip", lambda p, x: np.flip(x, p["axis"]), lambda p, x: np.flip(_blank(x.shape), p["axis"]).shape)
 _enter(
     "concatenate",
     "shape",
@@ -189,7 +212,9 @@ _enter(
 
 # --- products --------------------------------------------------------------------------------------------------------
 def _product_shape(p: Params, a: Any, b: Any) -> tuple[int, ...]:
-    if a.ndim == 1 or b.ndim == 1:
+    if a.ndim and b.ndim and a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(f"matmul: inner sizes of {a.shape} and {b.shape} differ")
+    if a.ndim < 2 or b.ndim < 2:
         return tuple(np.matmul(np.empty(a.shape, np.int8), np.empty(b.shape, np.int8)).shape)
     return (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
 
@@ -213,7 +238,35 @@ def _gathered(p: Params, inputs: Sequence[Any]) -> list[Kind]:
     x, *indices = inputs
     stand = [np.zeros(i.shape, np.int64) for i in indices]
     key = fill_key(p["pattern"], stand)
-    return [(tuple(np.broadcast_to(np.empty((), np.int8), x.shape)[key].shape), x.dtype, False)]
+    return [(tuple(_blank(x.shape)[key].shape), x.dtype, False)]
+
+
+def _added_at(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    values, *indices = inputs
+    key = fill_key(p["pattern"], [np.zeros(i.shape, np.int64) for i in indices])
+    np.broadcast_to(_blank(values.shape), _blank(p["shape"])[key].shape)
+    return [(p["shape"], values.dtype, False)]
+
+
+def _taken(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    x, i = inputs
+    _fits_beside(i.shape, x.shape, p["axis"])
+    np.broadcast_shapes(*[(*s[: p["axis"]], 1, *s[p["axis"] + 1 :]) for s in (i.shape, x.shape)])
+    return [(tuple([j if k == p["axis"] else s for k, (s, j) in enumerate(zip(x.shape, i.shape))]), x.dtype, False)]
+
+
+def _scattered(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    i, values = inputs
+    _fits_beside(i.shape, p["shape"], p["axis"])
+    np.broadcast_to(_blank(values.shape), i.shape)
+    return [(p["shape"], values.dtype, False)]
+
+
+def _fits_beside(index: tuple[int, ...], shape: tuple[int, ...], axis: int) -> None:
+    """Refuse an index array that does not lie beside ``shape`` in every dimension but ``axis``."""
+    apart = [k for k, (i, n) in enumerate(zip(index, shape)) if i > n and k != axis]
+    if len(index) != len(shape) or not 0 <= axis < len(shape) or apart:
+        raise ValueError(f"an index of shape {index} does not fit an array of shape {shape} along axis {axis}")
 
 
 _enter("gather", "index", lambda p, x, *i: x[fill_key(p["pattern"], i)], _gathered)
@@ -221,21 +274,19 @@ _enter(
     "index_add",
     "index",
     lambda p, values, *i: xp.index_add(p["shape"], fill_key(p["pattern"], i), values),
-    lambda p, x: [(p["shape"], x[0].dtype, False)],
+    _added_at,
 )
 _enter(
     "take_along_axis",
     "index",
     lambda p, x, i: np.take_along_axis(x, i, axis=p["axis"]),
-    lambda p, x: [
-        (tuple(j if k == p["axis"] else s for k, (s, j) in enumerate(zip(x[0].shape, x[1].shape))), x[0].dtype, False)
-    ],
+    _taken,
 )
 _enter(
     "scatter_add",
     "index",
     lambda p, i, values: xp.scatter_add(p["shape"], i, values, p["axis"]),
-    lambda p, x: [(p["shape"], x[1].dtype, False)],
+    _scattered,
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
-from gyaku.base.errors import ArgumentError, ShapeError
+from gyaku.base.errors import ArgumentError, DtypeError, ShapeError
 from gyaku.compiler.binding import Bound
 from gyaku.compiler.primitives import within
 from gyaku.core.tensor import Tensor, new_tensor
@@ -27,7 +27,10 @@ def plain_sources(sources: tuple[Any, ...]) -> list[Any]:
 
 def checked_rows(rows: Any, n: int) -> Any:
     """Return the rows of each step, (steps, batch), as int64; refuse rows that do not exist."""
-    found = np.ascontiguousarray(rows, dtype=np.int64)
+    given = np.asarray(rows)
+    if given.size and given.dtype.kind not in "iu":
+        raise DtypeError("steps", "rows as whole numbers", str(given.dtype))
+    found = np.ascontiguousarray(given, dtype=np.int64)
     if found.ndim != 2 or (found.size and not within(found, 0, n)):
         raise ShapeError("steps", f"rows (steps, batch) of 0..{n - 1}", f"an array of shape {found.shape}")
     return found
