@@ -13,7 +13,8 @@ from compiler.small import compare, program
 from gyaku.backend.random import Generator
 from gyaku.base.errors import PositionError
 from gyaku.compiler import pool
-from gyaku.compiler.cpu import Executable, sensible_threads
+from gyaku.compiler.cpu import Executable
+from gyaku.compiler.pace import Pace, sensible_threads
 from gyaku.compiler.primitives import PRIMITIVES
 
 RNG = np.random.default_rng(5)
@@ -231,14 +232,35 @@ def test_many_steps_in_one_call_are_the_same_bits_as_one_by_one() -> None:
     assert np.array_equal(one, many) and np.array_equal(totals, singles)
 
 
-def test_two_and_three_threads_give_each_time_the_same_bits() -> None:
-    x, w = numbers(64, 40), numbers(30, 40)
+def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
+    x, w = numbers(65, 41), numbers(31, 41)
     p = program(descent, [x, w, 0.01], [1, None])
-    for threads in (2, 3):
-        first, second = w.copy(), w.copy()
-        for target in (first, second):
-            Executable(p, threads).run_steps([x, target, 0.001], {}, {}, 20)
-        assert np.array_equal(first, second)
+    ends = []
+    for threads in (1, 2, 3, 5):
+        state = w.copy()
+        (totals,) = Executable(p, threads).run_steps([x, state, 0.001], {}, {}, 20)
+        ends.append((state.tobytes(), totals.tobytes()))
+    assert len(set(ends)) == 1
+
+
+def test_threads_that_others_hold_up_give_way_to_one_and_come_back(monkeypatch: Any) -> None:
+    now = [100.0]
+    monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
+    pace = Pace(2, 100e-6)
+    pace.took(2, 90e-6)
+    assert pace.threads() == 2  # as quick as it should be
+    pace.took(2, 900e-6)
+    assert pace.threads() == 1  # held up: one is tried
+    pace.took(1, 120e-6)
+    assert pace.threads() == 1
+    now[0] += 2
+    assert pace.threads() == 2  # looked at again
+    pace.took(2, 80e-6)
+    assert pace.threads() == 2
+    pace.took(2, 200e-6)
+    assert pace.threads() == 1
+    pace.took(1, 300e-6)
+    assert pace.threads() == 2  # a slow machine, not a busy one
 
 
 def test_small_programs_get_one_thread() -> None:
@@ -256,7 +278,7 @@ def test_an_error_inside_numpy_is_raised_after_the_run() -> None:
     x = numbers(3, 4)
     p = program(lambda b, v: b("sort", v, options=(("axis", 0),)), [x])
     runner = Executable(p)
-    bound = runner._bound(())
+    bound = runner.bound()
     bound.callbacks[0].params = {"options": (("axis", 9),)}
     with pytest.raises(Exception, match="axis 9"):
         runner.run([x])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gyaku.backend.threads import available_threads
 from gyaku.compiler import machine
 from gyaku.compiler.emit import FINISHED, module_of
-from gyaku.compiler.fuse import VIEWS, Fusion, Unsupported
+from gyaku.compiler.fuse import Fusion, Unsupported
+from gyaku.compiler.pace import Pace, sensible_threads, work_of
 from gyaku.compiler.pool import run_together
 from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Program, Var
@@ -43,19 +44,22 @@ class Executable:
     def __init__(self, program: Program, threads: int | None = None, timed: bool = False) -> None:
         self.program, self.timed = program, timed
         self.threads = sensible_threads(program) if threads is None else threads
+        self._pace = Pace(self.threads, work_of(program)) if threads is None and self.threads > 1 else None
         Fusion(program)  # refuses what machine code cannot express
-        self._codes: dict[tuple[int, ...], _Bound] = {}
+        self._codes: dict[Any, _Bound] = {}
 
-    def _bound(self, gathered: tuple[int, ...]) -> _Bound:
-        if gathered not in self._codes:
-            self._codes[gathered] = _Bound(Code(self.program, self.threads, gathered, self.timed))
-        return self._codes[gathered]
+    def bound(self, gathered: tuple[int, ...] = (), threads: int | None = None) -> _Bound:
+        """Return the machine code for inputs that are looked up, with its memory; compiled when first asked for."""
+        key = gathered, threads or self.threads
+        if key not in self._codes:
+            self._codes[key] = _Bound(Code(self.program, key[1], gathered, self.timed))
+        return self._codes[key]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run one step and return the results."""
-        bound = self._bound(())
-        results = [np.empty(v.shape, v.dtype) for v, into in bound.outputs if into is None]
-        bound.run(arrays, {}, {}, results, 1)
+        outputs = zip(self.program.outputs, self.program.into, strict=True)
+        results = [np.empty(v.shape, v.dtype) for v, into in outputs if into is None]
+        self._run(arrays, {}, {}, results, 1)
         return results
 
     def run_steps(
@@ -71,27 +75,21 @@ class Executable:
 
         Returns the results stacked along a first axis of steps.
         """
-        gathered = gathered or {}
-        bound = self._bound(tuple(sorted(gathered)))
-        results = [np.empty((steps, *v.shape), v.dtype) for v, into in bound.outputs if into is None]
-        bound.run(arrays, varying or {}, gathered, results, steps)
+        outputs = zip(self.program.outputs, self.program.into, strict=True)
+        results = [np.empty((steps, *v.shape), v.dtype) for v, into in outputs if into is None]
+        self._run(arrays, varying or {}, gathered or {}, results, steps)
         return results
 
-
-_WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
-
-
-def sensible_threads(program: Program) -> int:
-    """Return how many threads suit a program, from its FLOPs and bytes alone: the same program, the same bits."""
-    flops = bytes_moved = 0
-    for e in program.equations:
-        if e.op == "matmul":
-            flops += 2 * e.output.size * e.vars[0].shape[-1]
-        elif e.op not in VIEWS:
-            flops += e.output.size
-            bytes_moved += e.output.nbytes // 4
-    seconds = flops / 200e9 + bytes_moved / 30e9
-    return max(1, min(available_threads(), int(seconds / _WORTH_A_THREAD)))
+    def _run(self, arrays: Sequence[Any], varying: Any, gathered: Any, results: list[Any], steps: int) -> None:
+        pace, which = self._pace, tuple(sorted(gathered))
+        if pace is None:
+            self.bound(which).run(arrays, varying, gathered, results, steps)
+            return
+        threads = pace.threads()
+        bound = self.bound(which, threads)
+        began = time.perf_counter()
+        bound.run(arrays, varying, gathered, results, steps)
+        pace.took(threads, (time.perf_counter() - began) / steps)
 
 
 _FIXED = ("work", "private", "constant", "cycles", "callback")

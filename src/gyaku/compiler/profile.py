@@ -72,7 +72,7 @@ def profile(program: Program, threads: int | None = None) -> Profile:
     began = time.perf_counter()
     executable.run(arrays)
     executable.run(arrays)
-    bound = executable._bound(())
+    bound = executable.bound()
     once = max((time.perf_counter() - began) / 2, 1e-7)
     steps = max(5, min(10_000, int(_SECONDS / once)))
     stacked = executable.run_steps(arrays, {}, {}, steps)
