@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "doctor_proof")
+NAMES = ("define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "check_proof",
+         "doctor_proof")  # fmt: skip
 
 
 def main(names: list[str]) -> int:
