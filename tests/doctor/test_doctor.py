@@ -202,3 +202,12 @@ def test_odd_curves_are_drawn(curves: tuple[Curve, ...]) -> None:
 def test_symptoms_stand_behind_their_causes() -> None:
     found = [Finding(key, 1.0) for key in ("underfitting", "vanishing", "overfitting", "bad_init")]
     assert [f.key for f in ranked(found)] == ["bad_init", "overfitting", "vanishing", "underfitting"]
+
+
+def test_remedies_say_what_is_beside_the_code_in_japanese() -> None:
+    remedy = "nn.ReLU()  # for nn.Sigmoid(), with He's values"
+    finding = Finding("vanishing", 1.0, "affine1", {"first": 1e-4, "last": 0.3}, remedy)
+    verdict = Verdict((finding,), lang="ja")
+    for text in (repr(verdict), verdict.html("ja")):
+        assert "He の初期値" in text and "with He" not in text
+    assert "with He" in verdict.text("en")

@@ -96,3 +96,15 @@ def test_what_is_no_model_or_optimizer_is_refused() -> None:
         watch(3)
     with pytest.raises(DtypeError, match="optimizers behind the model"):
         watch(loops.net(), loops.net())
+
+
+def test_printing_what_was_watched_tells_the_remarks() -> None:
+    net = gy.nn.Linear(2, 1)
+    optimizer = gy.optim.SGD(net.parameters(), lr=0.1)
+    with watch(net, optimizer, lang="en") as seen, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert repr(seen) == "watch: nothing to remark"
+        for _ in range(3):
+            net(gy.ones(4, 2)).square().mean().backward()
+            optimizer.step()
+    assert "test_lint.py:" in repr(seen) and "zero_grad()" in repr(seen)

@@ -12,7 +12,7 @@ from typing import Any
 from gyaku.base.look import CSS_FONTS, LIGHT
 from gyaku.base.text import Phrases
 from gyaku.doctor.diseases import DISEASES
-from gyaku.doctor.phrases import WORDS
+from gyaku.doctor.phrases import WORDS, remedy_text
 
 _WIDTH, _HEIGHT = 560, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 78, 120, 16, 46
@@ -176,8 +176,8 @@ def _finding_html(f: Json, say: Phrases, first: bool) -> str:
         names = ", ".join(DISEASES[k].name[lang == "ja"] for k in f["explained_by"] if k in DISEASES)
         parts.append(f'<p class="note">{escape(say("explained", names=names))}</p>')
     parts.append(f"<p>{escape(f['text'][lang])}</p>")
-    if f["remedy"]:
-        parts.append(f"<p><b>{escape(say('remedy'))}</b></p><pre><code>{escape(f['remedy'])}</code></pre>")
+    if code := remedy_text(f["remedy"], lang):
+        parts.append(f"<p><b>{escape(say('remedy'))}</b></p><pre><code>{escape(code)}</code></pre>")
     pictures = [chart_svg(f["chart"], say)] if f["chart"] else []
     if f["proof"] is not None:
         parts.append(f"<p>{escape(_proof(f['proof'], say))}</p>")

@@ -78,6 +78,10 @@ class watch:
         self._ages: dict[int, int] = {}  # of results that a later step builds on
         self._stack = ExitStack()
 
+    def __repr__(self) -> str:
+        told = [f"{remark.place}: {remark.text}" for remark in self.remarks]
+        return "\n".join(told) or f"{type(self).__name__}: {self.say('nothing')}"
+
     # -- the block ----------------------------------------------------------------------------------------------------
     def __enter__(self) -> watch:
         self._stack.enter_context(observe(self))

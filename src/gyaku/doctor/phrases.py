@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 Pairs = dict[str, tuple[str, str]]
 
 EVIDENCE: Pairs = {
@@ -227,6 +229,7 @@ LINT: Pairs = {
         "{kind} is in train mode in an evaluation. Hint: model.eval() before it, model.train() after it",
         "評価中に {kind} が train モードのままです。評価の前に model.eval()、後に model.train() を呼んでください",
     ),
+    "nothing": ("nothing to remark", "指摘はありません"),
     "no_optimizer": (
         "parameters with a gradient that no optimizer moves: {names}. "
         "Hint: give the optimizer model.parameters(), or requires_grad_(False)",
@@ -238,3 +241,33 @@ LINT: Pairs = {
         "{loss} は {given} を含んでいます。その前に適用せず、ロジットをそのまま渡してください",
     ),
 }
+
+_BESIDE_CODE = {  # what stands beside the code of a remedy, in Japanese
+    r"leave (nn\.\w+) out of the network: the loss takes logits": r"\1 をネットワークから外す（損失はロジットを取る）",
+    r"leave (nn\.\w+) out of the output layer of a regression": r"回帰の出力層から \1 を外す",
+    r"split first, then augment or copy: ": "分割してから水増しや複製をする: ",
+    r"; look through the rows that neighbours contradict": "。近傍と矛盾する行を見直す",
+    r"for nn\.Sigmoid\(\), with He's values": "nn.Sigmoid() の代わりに、He の初期値で",
+    r"and He's initial values": "He の初期値も使う",
+    r"He's values, biases 0": "He の初期値、バイアスは 0",
+    r"before loss\.backward\(\)": "loss.backward() の前に",
+    r"before each epoch and after evaluations": "各エポックの前と評価の後に",
+    r"before the evaluation; model\.train\(\) after": "評価の前に。評価の後は model.train()",
+    r"every layer, one rate": "全層に同じ学習係数",
+    r"or drop those rows": "または該当する行を除く",
+    r"or nn\.": "または nn.",
+    r"more units": "ユニットを増やす",
+    r"# was ": "# 今は ",
+    r"^outputs: ": "出力ユニット数: ",
+}
+
+
+def remedy_text(remedy: str, lang: str) -> str:
+    """Return a remedy with what stands beside its code in one language.
+
+    >>> remedy_text("lr = 0.01  # was 1", "ja")
+    'lr = 0.01  # 今は 1'
+    """
+    for english, japanese in _BESIDE_CODE.items() if lang == "ja" else ():
+        remedy = re.sub(english, japanese, remedy)
+    return remedy

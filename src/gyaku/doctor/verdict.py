@@ -9,7 +9,7 @@ from typing import Any
 
 from gyaku.base.text import Phrases, language
 from gyaku.doctor.diseases import DISEASES
-from gyaku.doctor.phrases import EVIDENCE, WORDS
+from gyaku.doctor.phrases import EVIDENCE, WORDS, remedy_text
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Finding:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What the doctor says: ``findings``, causes before symptoms; none means healthy.
 
@@ -128,7 +128,7 @@ class Verdict:
                 return finding
         raise KeyError(key)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text(self.lang)
 
     def text(self, lang: str | None = None) -> str:
@@ -162,7 +162,7 @@ def _paragraph(f: Finding, say: Phrases, first: bool) -> str:
         names = ", ".join(DISEASES[key].name[say.lang == "ja"] for key in f.explained_by)
         lines.append("  " + say("explained", names=names))
     lines.append("  " + f.text(say.lang))
-    lines += [f"  {say('remedy')}: {f.remedy}"] if f.remedy else []
+    lines += [f"  {say('remedy')}: {remedy_text(f.remedy, say.lang)}"] if f.remedy else []
     if f.proof is not None:
         lines.append("  " + proof_text(f.proof, say))
     return "\n".join(lines)
