@@ -427,3 +427,44 @@ def test_a_loss_that_is_the_last_layer_may_leave_dout_out() -> None:
 
     result = check.layer(Squares)
     assert result.ok and result.findings[0].cause == "upstream_ignored"
+
+
+class ClassNumbers:
+    """A right loss whose target is the number of the class, and which finds that out by indexing."""
+
+    def forward(self, x: Any, t: Any) -> Any:
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        self.y, self.t = e / e.sum(axis=1, keepdims=True), t
+        return -np.log(self.y[np.arange(len(t)), t]).mean()
+
+    def backward(self, dout: Any = 1) -> Any:
+        dx = self.y.copy()
+        dx[np.arange(len(dx)), self.t] -= 1
+        return dout * dx / len(dx)
+
+
+def test_a_target_that_is_a_class_number_is_guessed() -> None:
+    assert check.layer(ClassNumbers).ok
+
+
+def test_chance_is_as_before_also_when_constructors_draw() -> None:
+    class Drawn(Affine):
+        def __init__(self, in_features: int, out_features: int) -> None:
+            super().__init__(np.random.randn(in_features, out_features), np.random.randn(out_features))
+
+    before = np.random.get_state()[1].tobytes()
+    assert check.layer(Drawn).ok
+    assert np.random.get_state()[1].tobytes() == before
+
+
+@pytest.mark.parametrize("wrong", [np.nan, 1j, None, "x"])
+def test_gradients_that_are_no_numbers_are_not_compared_with_later_ones(wrong: Any) -> None:
+    class Odd:
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+        def backward(self, dout: Any) -> Any:
+            return np.full(dout.shape, wrong)
+
+    result = check.layer(Odd)
+    assert not result.ok and not {"stale_state", "aliased_gradient"} & {f.cause for f in result.findings}

@@ -119,3 +119,18 @@ def test_a_class_that_cannot_be_made_does_not_keep_the_others_from_being_checked
     file.write_text(f"class Odd:\n    def __init__(self, zork): pass\n{layer}class Twice:\n{layer}")
     done = run(file)
     assert done.exit_code == 2 and "check Odd: expected" in done.output and "Twice: right" in done.output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("class E(Exception):\n    __str__ = None\nraise E", "E: "),
+        ("class L:\n    forward = backward = lambda s, x: x\n    def __init__(s): s.nothing", "no attribute 'nothing'"),
+        ("class L:\n    forward = backward = lambda s, x: x\n    def __deepcopy__(s, m): 1 / 0", "division by zero"),
+    ],
+)
+def test_what_a_file_raises_is_one_message(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "odd.py").write_text(text)
+    message = refused(tmp_path / "odd.py")
+    assert said in message and "Traceback" not in message

@@ -13,6 +13,7 @@ import numpy as np
 from gyaku.autograd.function import Function
 from gyaku.base.errors import ArgumentError, DtypeError
 from gyaku.check.case import Case
+from gyaku.check.chance import fixed_chance
 from gyaku.check.subjects import TARGETS, LayerSubject, Subject, subject_of
 
 Array = Any
@@ -44,7 +45,8 @@ def made(layer: Any, sizes: tuple[int, int, int], draw: Any, *, filters: bool = 
         arguments[p.name] = _argument(layer.__name__, p.name, K, L, draw)
         if filters and p.name in ("W", "w", "weight", "weights"):
             arguments[p.name] = draw.normal(size=(L, K, 3, 3))
-    return layer(**arguments)
+    with fixed_chance(0, []):  # a constructor draws its weights
+        return layer(**arguments)
 
 
 def _argument(title: str, name: str, K: int, L: int, draw: Any) -> Any:
@@ -143,6 +145,11 @@ def _cases_of_shape(
         outputs = list(subject.values().values())[-1:]
         columns = outputs[0].shape[-1] if outputs and outputs[0].ndim else 1
         given = [_one_hot(np.zeros((len(given[0]), columns)), draw) if n in subject.targets else a
+                 for n, a in zip(subject.inputs, given)]  # fmt: skip
+        several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
+    if isinstance(several[0].failed, IndexError) and subject.targets:  # the target is the number of a class
+        x = given[0]
+        given = [draw.randint(0, x.shape[-1], len(x)) if n in subject.targets else a
                  for n, a in zip(subject.inputs, given)]  # fmt: skip
         several = cases_of(subject, given, seed + 10 * i, extras=i == 0)
     if several[0].failed is None and not np.isfinite(several[0].y).all():  # log, sqrt: positive numbers only

@@ -84,8 +84,10 @@ class Case:
             y = self.subject.forward(layer, {k: v.copy() for k, v in arrays.items()}, self.mode)
         several = y if isinstance(y, tuple) else (y,)
         for each in several:
-            if np.asarray(each).dtype.kind not in "fiub":
-                raise DtypeError(f"{self.subject.title}.forward", "an array", f"a {type(each).__name__}")
+            kind = np.asarray(each).dtype
+            if kind.kind not in "fiub":
+                got = str(kind) if isinstance(each, np.ndarray) else f"a {type(each).__name__}"
+                raise DtypeError(f"{self.subject.title}.forward", "an array of real numbers", got)
         self.parts = [np.shape(each) for each in y] if isinstance(y, tuple) else None
         return np.concatenate([np.reshape(each, -1) for each in y]) if isinstance(y, tuple) else np.array(y)
 

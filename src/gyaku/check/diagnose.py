@@ -61,6 +61,7 @@ def _findings(cases: Sequence[Case]) -> Iterator[Finding]:
     yield from _once(f for f in rest if f.cause not in late)
     yield from numbers
     yield from _once(f for f in rest if f.cause in late)
+    going = list(filter(probes.has_numbers, going))
     again = [f for a, b in probes.pairs(going) for f in (*probes.repeated(a, b), *probes.interleaved(a, b))]
     if not any(f.cause == "input_mutated" for f in side):
         wrong = {f.name for f in numbers}

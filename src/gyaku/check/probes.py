@@ -73,6 +73,12 @@ def missing(c: Case) -> Iterator[Found]:
             )
 
 
+def has_numbers(c: Case) -> bool:
+    """Whether the gradients that are there consist of finite numbers: others are not compared any further."""
+    found = [g for g in map(c.gradient, c.names) if g is not None]
+    return all(g.dtype.kind in "fiub" and bool(np.isfinite(g).all()) for g in found)
+
+
 def _matters(c: Case, name: str) -> bool:
     return bool(np.abs(c.jac[name].values).max(initial=0.0) > 1e-9)
 

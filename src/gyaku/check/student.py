@@ -36,7 +36,7 @@ def imported(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever a student's file may raise
         raise DataError(str(path), "a file that runs", _told(error, path)) from error
     return module
 
@@ -47,7 +47,8 @@ def _told(error: BaseException, path: Path) -> str:
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename).name == path.name:
             line = frame.lineno
-    return f"{type(error).__name__}: {error}" + (f" (line {line})" if line else "")
+    last = traceback.format_exception_only(error)[-1].strip()  # also of an error that cannot say what it is
+    return last + (f" (line {line})" if line else "")
 
 
 def chosen(module: ModuleType, names: list[str]) -> list[tuple[str, Any]]:
@@ -77,8 +78,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the verdicts on the layers of a file, or one error, as plain values."""
     from gyaku.check import layer
 
+    path = Path(request["file"])
     try:
-        module = imported(Path(request["file"]))
+        module = imported(path)
         found, curve = [], None
         for name, kind in chosen(module, request["names"]):
             shape = request["shape"]
@@ -95,6 +97,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
                 curve = {**c._asdict(), **{k: getattr(c, k).tolist() for k in ("h", "forward", "central")}}
     except GyakuError as error:
         return {"error": str(error)}
+    except Exception as error:  # a constructor, say, may raise anything
+        return {"error": f"{request['file']}: expected a layer that can be made and run, got {_told(error, path)}"}
     return {"results": found, "curve": curve}
 
 
