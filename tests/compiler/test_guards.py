@@ -536,3 +536,15 @@ def test_shapes_that_do_not_fit_give_the_error_of_eager(function: Any) -> None:
             call(x, y)
         said.append((type(info.value), str(info.value).partition(" [")[0]))
     assert said[0] == said[1]
+
+
+def test_a_function_whose_defaults_or_code_are_replaced_in_place() -> None:
+    def helper(x: Any, k: float = 2.0) -> Any:
+        return x * k
+
+    f = compiled(lambda x: helper(x))
+    assert f(gy.ones(1)).item() == 2
+    helper.__defaults__ = (5.0,)
+    assert f(gy.ones(1)).item() == 5
+    helper.__code__ = (lambda x, k=0: x + k).__code__
+    assert f(gy.ones(1)).item() == 6

@@ -245,6 +245,7 @@ class Found:
         if f.__kwdefaults__:
             self._dict(f.__kwdefaults__, f"{f.__name__}()")
         if not inside[code.co_filename]:
+            self._views.append(_Attributes(f, "__code__", "__defaults__"))
             self._names(f.__globals__, code)
 
     def _names(self, space: dict[str, Any], code: Any) -> None:
@@ -322,7 +323,7 @@ class Found:
         for base in type(value).__mro__:
             for n in getattr(base, "__slots__", ()) if _is_users(base) else ():
                 if hasattr(value, n) and n[:2] != "__":
-                    self._views.append(_Slot(value, n))
+                    self._views.append(_Attributes(value, n))
                     self._visit(getattr(value, n), f"{name}.{n}")
 
     def _nn_module(self, m: Module, name: str) -> None:
@@ -424,14 +425,14 @@ class Found:
     )
 
 
-class _Slot:
-    """One attribute of an object with ``__slots__``, as a container of one."""
+class _Attributes:
+    """Some attributes of an object, as a container: slots; what a notebook's autoreload replaces in a function."""
 
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner, self.name = owner, name
+    def __init__(self, owner: Any, *names: str) -> None:
+        self.owner, self.names = owner, names
 
     def __iter__(self) -> Any:
-        return iter((getattr(self.owner, self.name, None),))
+        return iter([getattr(self.owner, n, None) for n in self.names])
 
 
 def _copied(hooks: Any) -> Any:
