@@ -472,3 +472,28 @@ def test_numbers_that_machine_code_cannot_hold_run_eagerly() -> None:
     with pytest.warns(UserWarning, match="float16"):
         y = f(gy.ones(3, dtype=gy.float16))
     assert y.dtype == gy.float16 and "float16" in f.fallback_reason
+
+
+@pytest.mark.parametrize("runner", ["interpret", "cpu"])
+def test_an_argument_that_is_written_and_another_that_sees_it(runner: str) -> None:
+    if runner == "cpu":
+        pytest.importorskip("llvmlite")
+
+    def function(a: Any, b: Any) -> Any:
+        a += 1
+        return a * b
+
+    f = gy.compile(function, runner=runner)
+    for call in (function, f, f):
+        base = gy.zeros(4)
+        assert call(base[:3], base[1:]).tolist() == [1, 1, 0]
+        assert base.tolist() == [1, 1, 1, 0]
+        assert call(gy.ones(2), gy.ones(2)).tolist() == [2, 2]
+
+
+def test_sums_in_einsteins_notation() -> None:
+    def function(x: Any) -> Any:
+        return gy.einsum("ij,kj->ik", x, x), gy.einsum("ij->j", x)
+
+    for y, wanted in zip(compiled(function)(gy.ones(4, 6)), function(gy.ones(4, 6)), strict=True):
+        assert y.tolist() == wanted.tolist()

@@ -110,6 +110,7 @@ class Bound:
             self.arrays[i] = t._array
         self.crooked = not all(t._array.flags.c_contiguous for _, t in self.refresh)
         self.cells = {id(t._cell) for t in self.tensors}
+        self.given = [k - self.count for k in self.traced.written if k >= self.count]  # arguments that are written to
         written = [self.tensors[k] for k in self.traced.written if k < self.count]
         self.times = [t._cell for t in written]
         if any(not t._array.flags.writeable for t in written) or overlap(written, self.tensors):
@@ -195,7 +196,12 @@ class Bound:
         return arrays
 
     def run(self, tensors: Any, numbers: Any) -> Any:
-        """Run once and return the function's result."""
+        """Run once and return the function's result.
+
+        Raises ``SharedMemory``, before anything is changed, where an argument that is written to is not alone.
+        """
+        if self.given and overlap([tensors[k] for k in self.given], [*tensors, *self.tensors]):
+            raise SharedMemory
         arrays = self.fill(tensors, numbers)
         if self.contiguous:
             results = self._run_contiguous(arrays)

@@ -83,6 +83,8 @@ class Compiled:
                 return bound.run(*taken)
             except OutOfRange:
                 return self._outside(args, kwargs)
+            except SharedMemory:
+                return self._eagerly(args, kwargs)
             except self._lacking as lacking:
                 self._give_up(bound, lacking)
                 return self._eagerly(args, kwargs)

@@ -362,7 +362,7 @@ for _name in "cumsum sort argsort roll tril triu tile outer".split():
 
 
 def _einsum(p: Params, *x: Any) -> Any:
-    return np.einsum(p["subscripts"], *x)
+    return np.einsum(p["subscripts"], *x, optimize=p.get("optimize", False))
 
 
 def _tensordot(p: Params, a: Any, b: Any) -> Any:

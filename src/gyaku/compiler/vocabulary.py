@@ -161,9 +161,9 @@ class TracerNamespace:
         return emit("index_add", values, *arrays, shape=tuple(shape), pattern=pattern)
 
     # products and what NumPy evaluates whole
-    def einsum(self, subscripts: str, *arrays: Any) -> Tracer:
+    def einsum(self, subscripts: str, *arrays: Any, optimize: bool = False) -> Tracer:
         """Return sums of products in Einstein's notation."""
-        return emit("einsum", *arrays, subscripts=subscripts)
+        return emit("einsum", *arrays, subscripts=subscripts, optimize=optimize)
 
     def tensordot(self, a: Any, b: Any, axes: Any = 2) -> Tracer:
         """Return the sum of products over ``axes``."""
