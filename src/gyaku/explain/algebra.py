@@ -412,13 +412,13 @@ class _Search:
         return best
 
 
-def inline(e: Expr, meanings: dict[Expr, Expr]) -> Expr:
+def inline(e: Expr, meanings: dict[Expr, Expr], most: float = _ENDLESS) -> Expr:
     """Return a formula with every symbol replaced by its meaning, until only symbols without one are left.
 
     One that grows beyond what anybody would read stays as it is then: ways that join make it grow exponentially.
     """
     for _ in range(len(meanings) + 1):
-        if cost(e) > _ENDLESS:
+        if cost(e) > most:
             return e
         known: dict[Expr, Expr] = {s: meanings[s] for s in symbols(e) if s in meanings}
         if not known:

@@ -18,6 +18,7 @@ from gyaku.explain.model import Arrow, Explanation, Item
 
 _LONG = 60  # the cost beyond which nobody reads a formula: the number speaks alone
 _NAMED_AT_MOST = 8  # values whose names are tried when a formula is shortened
+_WORTH = 100  # the cost of a meaning beyond which its name is not tried
 _MUCH = 6  # how much shorter a formula must be for a group's own name to stand in its derivative
 
 
@@ -230,14 +231,17 @@ class Reading:
     @functools.cached_property
     def _good_names(self) -> list[tuple[Sym, Expr]]:
         """Named values worth putting back into a formula: those that are no polynomial."""
-        found = []
-        for item in self.view.items:
+        found: list[tuple[Sym, Expr]] = []
+        for item in reversed(self.view.items):
             symbol = self._symbols[item.key]
-            if item.name and isinstance(symbol, Sym) and item.kind in ("op", "group") and item.key != self.view.output:
-                meaning = inline(symbol, self.meanings)
-                if meaning != symbol and _transcendental(meaning):
+            called = item.name and not item.layer.startswith("×")  # by people, not for neighbours put together
+            if called and isinstance(symbol, Sym) and item.kind in ("op", "group") and item.key != self.view.output:
+                meaning = inline(symbol, self.meanings, _WORTH)
+                if meaning != symbol and cost(meaning) <= _WORTH and _transcendental(meaning):
                     found.append((symbol, shortest(meaning)))
-        return found[-_NAMED_AT_MOST:]
+            if len(found) == _NAMED_AT_MOST:
+                break
+        return found[::-1]
 
     def _equal(self, a: Expr, b: Expr) -> bool:
         try:
