@@ -229,6 +229,9 @@ def test_an_error_that_no_finding_explains_is_raised_again() -> None:
         ((net(), DATA), {"steps": 0}, ArgumentError),
         ((net(), DATA), {"optimizer": gy.optim.SGD(net().parameters(), lr=0.1), "lr": 1.0}, ArgumentError),
         ((net(), DATA), {"optimizer": 3}, DtypeError),
+        ((net(), ((X[:64], T[:64]) for _ in range(3))), {}, ArgumentError),  # a loader that can be read only once
+        ((net(), DATA), {"step": lambda model, optimizer, x, t: None}, DtypeError),
+        ((net(), DATA), {"loss": lambda y, t: 1.0}, DtypeError),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: Any, options: Any, error: type[Exception]) -> None:
@@ -240,3 +243,10 @@ def test_a_number_that_is_missing_is_worse_than_any() -> None:
     from gyaku.doctor import Proof
 
     assert Proof("error", math.nan, 0.5, 10).helped and not Proof("error", 0.2, 0.2, 10).helped
+
+
+def test_batches_of_one_and_huge_numbers() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        examine(net(), (X[:9], T[:9]), batch_size=1, steps=20, proof=False)  # this once had no first batch
+        assert not examine(net(), (X * np.float32(1e30), T), steps=20, proof=False).healthy

@@ -70,7 +70,9 @@ class Plan:
             rows = rows if self.shuffle else np.arange(len(self.x))
             for i in range(0, len(rows), self.batch_size):
                 part = rows[i : i + self.batch_size]
-                if len(part) > 1 or len(rows) == 1:  # batch norm would refuse one left-over sample
+                if (
+                    len(part) > 1 or len(rows) == 1 or self.batch_size == 1
+                ):  # batch norm would refuse one left-over sample
                     yield self.tensor(self.x[part]), self.tensor(self.t[part])
 
     def tensor(self, value: Any) -> Any:
@@ -120,7 +122,12 @@ def make_plan(
     if steps < 1 or batch_size < 1:
         raise ArgumentError("doctor", "steps >= 1 and batch_size >= 1", f"{steps} and {batch_size}")
     if loader is not None:
-        batch_size = len(next(iter(loader))[1])
+        first = next(iter(loader), None)
+        if first is None:
+            raise ArgumentError(
+                "doctor", "a loader that begins anew each time", "one that is spent", hint="list(loader)"
+            )
+        batch_size = len(first[1])
     options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "l1": l1, "l2": l2}
     return Plan(
         lib=lib, model=copied(model)[0], x=pair[0], t=pair[1], dev=dev, test=test, loss=loss,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.base.errors import DtypeError
 from gyaku.doctor.graph import Pairing, pairing
 from gyaku.doctor.library import Array, array_of, noisy_modules, seeded, weight_layers
 from gyaku.doctor.plan import Plan, labels_of
@@ -107,7 +108,7 @@ class _Run:
         if looking:
             self.moving = {name: array_of(w).copy() for name, w in self.weights.items()}
         loss = self._call(k, x, t)
-        value = float(loss.detach().sum() if hasattr(loss, "detach") else loss)
+        value = _number_of(loss)
         self.trace.losses.append(value)
         if k == 1 and hasattr(loss, "grad_fn") and self.output is not None:
             self.trace.pairing = pairing(loss, self.output, t)
@@ -194,6 +195,14 @@ def _stride(x: Array) -> int:
     return max(1, len(x) // SCORE_ROWS)
 
 
+def _number_of(loss: Any) -> float:
+    """Return the loss as a number. Raises ``DtypeError`` when the step returned none."""
+    try:
+        return float(loss.detach().sum() if hasattr(loss, "detach") else loss)
+    except (TypeError, ValueError):
+        raise DtypeError("doctor", "a step that returns its loss", type(loss).__name__, hint="return loss") from None
+
+
 def _outputs(y: Any) -> int:
     return int(y.shape[-1]) if len(y.shape) > 1 else 1
 
@@ -206,6 +215,8 @@ def own_step(plan: Plan) -> Callable[..., Any]:
         optimizer.zero_grad()
         y = model(x)
         loss = plan.objective(_outputs(y))(y, t)
+        if not hasattr(loss, "backward"):
+            raise DtypeError("doctor", "a loss(y, t) that returns a tensor", type(loss).__name__)
         loss.backward()
         if plan.clip_norm is not None:
             plan.lib.nn.utils.clip_grad_norm_(model.parameters(), plan.clip_norm)
