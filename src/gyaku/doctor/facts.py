@@ -13,6 +13,7 @@ from gyaku.doctor.plan import Pair, Plan
 _BASE = 4096  # rows among which neighbours are looked for
 _ASKED = 512  # rows whose neighbours are looked for
 _NEIGHBOURS = 10
+_GROUP = 12  # neighbours in each of two groups that vote apart
 _CLEAR = 20  # rows with clear neighbours that are needed to judge
 _ENOUGH = 4  # features; in fewer dimensions rows are close to each other by chance
 _NEAR = 0.05  # a held-out row this close to a training row, against the usual distance, is the same sample
@@ -39,9 +40,11 @@ class DataFacts:
     contradicted: float | None = None  # labels that most of ten neighbours contradict
     clearly: float | None = None  # of the rows nine of whose ten neighbours agree: labels that contradict them
     evenly: float = 0.0  # how evenly the contradicted labels are spread over the other classes (1: at random)
+    doubtful: float = 0.0  # how much oftener two groups of neighbours agree with each other than with the label
     reachable: float | None = None  # accuracy (for values: share of the variance) that ten neighbours reach
 
 
+@np.errstate(all="ignore")  # huge values are told as a finding, not warned of
 def facts_of(plan: Plan, *, asked: int = _ASKED, base: int = _BASE) -> DataFacts:
     """Return the facts of the training rows and of what is held out; ``asked`` rows are looked up among ``base``."""
     x = _matrix(plan.x)
@@ -143,14 +146,16 @@ def _two_nearest(a: Array, b: Array) -> Array:
     return np.sort(exact, axis=1)
 
 
-def _nearest(standard: Array, t: Array, asked: int, base: int) -> tuple[Array, Array, Array]:
-    """Return the targets among which was looked, the rows asked, and the ten nearest others of each (n, 10)."""
+def _nearest(standard: Array, t: Array, asked: int, base: int, many: int = _NEIGHBOURS) -> tuple[Array, Array, Array]:
+    """Return the targets among which was looked, the rows asked, and the ``many`` others next to each, in order."""
     rows = np.linspace(0, len(standard) - 1, min(len(standard), base)).astype(int)
     among = standard[rows]
     chosen = np.linspace(0, len(among) - 1, min(len(among), asked)).astype(int)
     d = _distances(among[chosen], among)
     d[np.arange(len(chosen)), chosen] = np.inf
-    return t[rows], chosen, np.argpartition(d, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+    near = np.argpartition(d, many, axis=1)[:, :many]
+    by_distance = np.argsort(np.take_along_axis(d, near, axis=1), axis=1, kind="stable")
+    return t[rows], chosen, np.take_along_axis(near, by_distance, axis=1)
 
 
 def _values(found: DataFacts, standard: Array, t: Array, asked: int, base: int) -> None:
@@ -162,8 +167,9 @@ def _values(found: DataFacts, standard: Array, t: Array, asked: int, base: int) 
 
 def _neighbours(found: DataFacts, standard: Array, labels: Array, asked: int, base: int) -> None:
     """Ask the ten nearest rows of some rows for the label."""
-    t, rows, near = _nearest(standard, labels, asked, base)
-    kinds = np.unique(t)
+    t, rows, wide = _nearest(standard, labels, asked, base, 2 * _GROUP)
+    kinds, near = np.unique(t), wide[:, :_NEIGHBOURS]
+    found.doubtful = _doubtful(t, rows, wide, kinds)
     votes = np.stack([(t[near] == k).sum(axis=1) for k in kinds], axis=1)
     said, mine = kinds[votes.argmax(axis=1)], t[rows]
     sure = votes.max(axis=1) >= 0.7 * _NEIGHBOURS
@@ -178,3 +184,15 @@ def _neighbours(found: DataFacts, standard: Array, labels: Array, asked: int, ba
         p = np.array(list(pairs.values())) / sum(pairs.values())
         most = np.log(min(len(kinds) * (len(kinds) - 1), int(wrong.sum())))
         found.evenly = float(-(p * np.log(p)).sum() / most) if most > 0 else 1.0
+
+
+def _doubtful(t: Array, rows: Array, near: Array, kinds: Array) -> float:
+    """Return how much oftener two groups of neighbours agree with each other than with the label, less its own error.
+
+    Where classes overlap, all three are unsure of the same rows, and it is 0; wrong labels trouble only the third.
+    """
+    one, two = (kinds[np.stack([(t[near[:, i::2]] == k).sum(axis=1) for k in kinds], axis=1).argmax(axis=1)]
+                for i in (0, 1))  # fmt: skip
+    mine = t[rows]
+    agree, believe = (one == two).mean(), ((one == mine).mean() + (two == mine).mean()) / 2
+    return float(agree - believe - 1.0 / np.sqrt(len(rows)))

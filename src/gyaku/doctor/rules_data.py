@@ -16,6 +16,7 @@ from gyaku.doctor.verdict import Chart, Curve, Finding
 _LEAK = 0.03  # honest splits of real tables share a row now and then; three in a hundred are no accident
 _COPIES = 0.10
 _NOISE = 0.08  # clean digits 0.01, MNIST 0.03, two moons with noise 0.2 about 0.04; a tenth wrong labels 0.08 to 0.1
+_DOUBT = 0.08  # clean sets, also hard ones: at most 0.01; a quarter of the labels drawn at random 0.09 to 0.15
 _RATIO = 8.0  # 1 : 8 is where always answering the frequent class reaches 0.89
 _VARIETY = 0.6  # shuffled batches give 0.97 to 1.03
 _SCALE = 6.0  # standardised inputs have 1; pixels of 0..16 have 7, of 0..255 about 80
@@ -107,16 +108,23 @@ def duplicates(case: Case) -> Finding | None:
 def label_noise(case: Case) -> Finding | None:
     """Labels that the neighbours agree against, spread over all classes as mistakes are."""
     facts = case.facts
-    if facts is None or facts.contradicted is None or facts.contradicted < _NOISE:
+    if facts is None or facts.contradicted is None:
+        return None
+    if facts.doubtful > _DOUBT:
+        return _noise(max(facts.doubtful, facts.contradicted))
+    if facts.contradicted < _NOISE:
         return None
     if facts.clearly is not None and facts.clearly < 0.06:
         return None  # where the classes are far apart the labels are right: they overlap elsewhere, which is no mistake
     if facts.classes > 2 and facts.evenly < 0.6:
         return None  # a few pairs of classes that look alike (shirt, coat) are hard, not wrong
-    evidence = {"percent": _percent(facts.contradicted), "share": facts.contradicted}
+    return _noise(facts.contradicted)
+
+
+def _noise(share: float) -> Finding:
     code = "gy.train.fit(..., label_smoothing=0.1); look through the rows that neighbours contradict"
-    return Finding("label_noise", min(1.0, 4 * facts.contradicted), "", evidence, code,
-                   _bars("train", facts.contradicted, _NOISE))  # fmt: skip
+    evidence = {"percent": _percent(share), "share": share}
+    return Finding("label_noise", min(1.0, 4 * share), "", evidence, code, _bars("train", share, _NOISE))
 
 
 @rule("imbalance")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from gyaku.doctor import remedies
 from gyaku.doctor.case import Case
 from gyaku.doctor.probe import LayerVitals
@@ -19,7 +21,8 @@ from gyaku.doctor.verdict import Chart, Curve, Finding
 _SMALL, _LARGE = 0.2, 3.5  # deviation of the weights times sqrt(inputs)
 _VANISHED, _EXPLODED = 1e-3, 1e3
 _GROWN = 30.0
-_DEAD, _SATURATED = 0.8, 0.6
+_DEAD, _SATURATED = 0.55, 0.6
+_CHAOTIC, _FLAT = 1.9, 0.2  # gain of tanh (useful: 1 to 1.7), and saturated values before training (healthy: 0.1)
 
 
 def _chart(layers: list[LayerVitals], y: str, values: list[float], *, log: bool = True, mark: Any = None) -> Chart:
@@ -48,7 +51,16 @@ def bad_init(case: Case) -> Finding | None:
     if odd and "not_normalised" not in case.found and _hurts(case, odd):
         worst = max(odd, key=lambda layer: abs(math.log(max(layer.gain, 1e-12))))
         return _init(case, worst, {"gain": worst.gain}, 1.0)
-    return _loud(case, layers)
+    return _chaotic(case, hidden) or _loud(case, layers)
+
+
+def _chaotic(case: Case, hidden: list[LayerVitals]) -> Finding | None:
+    """Deep tanh with weights so large that many values are flat before the first step: order is lost by depth."""
+    curved = [layer for layer in hidden if layer.saturated is not None and layer.gain > _CHAOTIC]
+    if len(curved) < 3 or "not_normalised" in case.found or float(np.median([x.saturated for x in curved])) < _FLAT:
+        return None
+    worst = max(curved, key=lambda layer: layer.gain)
+    return _init(case, worst, {"gain": worst.gain}, 0.8)
 
 
 def _hurts(case: Case, odd: list[LayerVitals]) -> bool:
@@ -160,11 +172,9 @@ def saturated(case: Case) -> Finding | None:
 
 @rule("dead_relu")
 def dead_relu(case: Case) -> Finding | None:
-    """A layer of ReLUs of which four units in five answer nobody; half of them where the data is not learnt."""
+    """A layer of ReLUs of which more than half of the units answer nobody: the others may learn, but it is wasted."""
     layer, layers = _worst(case, "dead")
-    end = case.trace.end
-    limit = 0.5 if end is None or not end.train_error < 0.2 else _DEAD
-    if layer is None or layer.dead is None or layer.dead < limit:
+    if layer is None or layer.dead is None or layer.dead < _DEAD:
         return None
     evidence = {"percent": f"{100 * layer.dead:.0f}", "units": layer.units, "rows": 256}
     chart = _chart(layers, "dead", [x.dead or 0.0 for x in layers], log=False, mark=_DEAD)

@@ -22,6 +22,8 @@ from gyaku.doctor.verdict import Chart, Curve, Finding
 _FAST = 0.02  # update/weight: healthy runs give 3e-4 to 1e-2
 _SLOW = 1e-3
 _AIM = 2e-3
+_APART = 20.0  # a new head is often given ten times the rate of the layers before it
+_NARROW = 2  # units
 
 
 @rule("lr_high", alone=True)
@@ -66,7 +68,18 @@ def _rate(case: Case, key: str, factor: float, evidence: dict[str, Any], change:
     proof = case.prove(f"lr {factor}", change) if change is not None else None
     chart = Chart("step", "ratio", tuple(_ratio_curves(case)), log=True, mark=_AIM)
     code = f"lr = {case.lr * factor:.2g}  # was {case.lr:.2g}"
-    return Finding(key, 1.0, "", evidence, code, chart, proof, change=change)
+    where = _fastest(case) if key == "lr_high" else ""
+    return Finding(key, 1.0, where, evidence, code, chart, proof, change=change)
+
+
+def _fastest(case: Case) -> str:
+    """Return the layer whose learning rate is far above that of all others; "" where there is none."""
+    rates = _rates(case)
+    for name, rate in rates.items():
+        others = [r for n, r in rates.items() if n != name]
+        if others and rate > _APART * max(others):
+            return name
+    return ""
 
 
 @rule("lr_low", alone=True)
@@ -91,21 +104,36 @@ def lr_low(case: Case) -> Finding | None:
 
 @rule("update_ratio", alone=True)
 def update_ratio(case: Case) -> Finding | None:
-    """One layer moves 30 times as much as the others (and by more than 3 %), or not at all though it has a gradient."""
+    """One layer moves far more than the others, or not at all though it has a gradient.
+
+    Far more: 30 times as much and by more than 3 %; or twice as much where its own learning rate makes it do so.
+    """
     ratios = {name: r for name, r in case.ratios().items() if math.isfinite(r)}
     if len(ratios) < 2:
         return None
+    fastest = _fastest(case)
+    if not fastest and {"dead_relu", "saturated"} & case.found.keys():
+        return None  # a layer that is silent is not moved either
     for name, r in sorted(ratios.items(), key=lambda item: item[1]):
         others = float(np.median([v for n, v in ratios.items() if n != name]))
         still = (
             r < 1e-3 * others and others > 1e-5 and (r == 0.0 or _rate_share(case, name) < 0.02) and _learns(case, name)
         )
-        if still or (r > 30 * others and r > 0.03):
+        fast = (r > 30 * others and r > 0.03) or (r > 2 * others and name == fastest)
+        if still or fast:
             chart = Chart("layer", "ratio", (Curve("ratio", range(len(ratios)), list(ratios.values()), "forward"),),
                           log=True, labels=tuple(ratios))  # fmt: skip
             code = "optimizer = gy.optim.Adam(model.parameters(), lr=...)  # every layer, one rate"
             return Finding("update_ratio", 1.0, name, {"ratio": r, "others": others}, code, chart, change=_one_rate)
     return None
+
+
+def _rates(case: Case) -> dict[str, float]:
+    """Return the learning rate of the weight of each layer that a group of the optimizer holds."""
+    groups = case.optimizer.param_groups if case.optimizer is not None else []
+    by_weight = {id(p): float(g["lr"]) for g in groups for p in g["params"]}
+    layers = ((name, getattr(m, "weight", None)) for name, m in case.model.named_modules())
+    return {name: by_weight[id(w)] for name, w in layers if w is not None and w.ndim > 1 and id(w) in by_weight}
 
 
 def _rate_share(case: Case, layer: str) -> float:
@@ -247,13 +275,23 @@ def underfitting(case: Case) -> Finding | None:
     end, facts = case.trace.end, case.facts
     if end is None or facts is None or facts.reachable is None or case.trace.not_finite is not None:
         return None
-    if not end.train_error > 1.0 - facts.reachable + 0.15 or not (case.plateau or case.progress < 0.1):
+    narrow = _narrowest(case)
+    if not end.train_error > 1.0 - facts.reachable + (0.10 if narrow else 0.15):
+        return None
+    if not (case.plateau or case.progress < 0.1 or narrow):
         return None
     batch = _one_batch(case)
     evidence = {"error": end.train_error, "reachable": 1.0 - facts.reachable, "batch": batch}
     chart = Chart("step", "loss", (loss_curve("train", case.trace),), mark=case.baseline)
-    return Finding("underfitting", 1.0, "", evidence, "gy.models.MLP(inputs, [128, 128], outputs)  # more units",
+    return Finding("underfitting", 1.0, narrow, evidence, "gy.models.MLP(inputs, [128, 128], outputs)  # more units",
                    chart, change=_wider if _is_mlp(case) else None)  # fmt: skip
+
+
+def _narrowest(case: Case) -> str:
+    """Return the hidden layer through whose one or two units everything must pass; "" where all are wider."""
+    layers = case.last or case.first
+    ends = min(case.facts.features if case.facts else 0, layers[-1].units if layers else 0)
+    return next((x.name for x in layers[:-1] if x.units <= _NARROW and x.units < ends), "")
 
 
 def _one_batch(case: Case) -> float:
