@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,12 @@ def test_a_training_that_breaks_off_is_explained(tmp_path: Path) -> None:
         "train", "curve", "--optimizer", "sgd", "--lr", "1000", "--out", tmp_path, "--epochs", "5", "--threads", "1"
     )
     assert done.exit_code == 1 and "VERDICT: learning rate too high" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("log", ["metrics.jsonl", "stats.jsonl"])
+@pytest.mark.parametrize("row", ["{}", '{"step": 1, "train_loss": null, "layers": null}', '{"layers": "a"}'])
+def test_logs_with_other_rows_are_refused(run: Path, tmp_path: Path, log: str, row: str) -> None:
+    copy = shutil.copytree(run, tmp_path / "copy")
+    (copy / log).write_text(f"{row}\n")
+    done = call("doctor", copy, "--no-proof")
+    assert done.exit_code == 2 and "the logs of a run" in done.stderr

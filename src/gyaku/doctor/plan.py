@@ -70,9 +70,7 @@ class Plan:
             rows = rows if self.shuffle else np.arange(len(self.x))
             for i in range(0, len(rows), self.batch_size):
                 part = rows[i : i + self.batch_size]
-                if (
-                    len(part) > 1 or len(rows) == 1 or self.batch_size == 1
-                ):  # batch norm would refuse one left-over sample
+                if len(part) > 1 or 1 in (len(rows), self.batch_size):  # batch norm would refuse one left-over sample
                     yield self.tensor(self.x[part]), self.tensor(self.t[part])
 
     def tensor(self, value: Any) -> Any:

@@ -94,9 +94,11 @@ def _case_of_logs(folder: Path, plan: Plan | None) -> Case | None:
     rows, looks = (_rows(folder / name) for name in (METRICS, STATS))
     if not rows:
         return None
-    trace = Trace(losses=[float(r["train_loss"]) for r in rows], scores=[_score(r) for r in rows])
-    for k, row in enumerate(looks):
-        trace.looks.append((k, [_layer(layer) for layer in row["layers"]]))
+    try:
+        trace = Trace(losses=[float(r["train_loss"]) for r in rows], scores=[_score(r) for r in rows])
+        trace.looks = [(k, [_layer(layer) for layer in row["layers"]]) for k, row in enumerate(looks)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"read {folder}", f"the logs of a run ({METRICS}, {STATS})", f"rows with {error!r}") from error
     if not all(np.isfinite(trace.losses)):
         trace.not_finite = len(trace.losses)
     facts, baseline = None, float("nan")
