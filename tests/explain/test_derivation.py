@@ -357,3 +357,7 @@ def test_a_long_chain_is_derived_in_seconds() -> None:
     start = time.process_time()
     text = str(explain(y).derivation("x", lang="en"))
     assert "one path" in text and time.process_time() - start < 8
+
+
+def test_lines_that_go_on_begin_with_a_word() -> None:
+    assert wrapped("それになるのはこれだけ。 (N = 1)", 24) == ["それになるのはこれだけ。", "(N = 1)"]

@@ -185,3 +185,8 @@ def test_a_module_of_pytorch() -> None:
     conv = tn.Sequential(tn.Conv2d(3, 8, 3, padding=1), tn.MaxPool2d(2), tn.Flatten(), tn.Linear(8 * 4 * 4, 2))
     wide = summary(conv, torch.randn(2, 3, 8, 8))
     assert wide["0"].flops == 2 * 8 * 64 * (2 * 27 + 1) and wide["2"].flops == 0 and wide["3"].parameters == 258
+
+
+def test_a_shape_is_no_input() -> None:
+    with pytest.raises(DtypeError, match=r"a shape, \(1, 4\)\. Hint: gyaku\.zeros\(1, 4\)"):
+        summary(model(), (1, 4))

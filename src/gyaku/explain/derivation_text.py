@@ -252,7 +252,7 @@ def wrapped(text: str, most: int = WIDTH) -> list[str]:
         if line and width(line + word.rstrip()) > most and word[0] not in "、。)":
             lines.append(line.rstrip())
             line = ""
-        line += word
+        line += word if line or not lines else word.lstrip()
     return [*lines, line.rstrip()] if line.strip() else lines
 
 

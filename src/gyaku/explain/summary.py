@@ -106,6 +106,10 @@ def summary(
         from gyaku.explain.summary_torch import run
     else:
         raise DtypeError("summary", "a module (gyaku.nn or torch.nn)", type(model).__name__)
+    for given in inputs:
+        if isinstance(given, tuple) and given and all(type(n) is int for n in given):
+            sizes = ", ".join(map(str, given))
+            raise DtypeError("summary", "an input of the model", f"a shape, {given}", hint=f"gyaku.zeros({sizes})")
     wanted = None if loss is None else (lambda y: loss(y)) if target is None else (lambda y: loss(y, target))
     rows, totals = run(model, inputs, wanted)
     return Summary(rows, *totals, language(lang))
