@@ -8,6 +8,7 @@ runs the others, and a part of a fault's name behind it only that fault.
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import sys
 import time
@@ -54,9 +55,19 @@ def judge(fault: Fault, seed: int, reruns: bool = True) -> dict[str, Any]:
     return row
 
 
-def planted(faults: Iterable[Fault]) -> list[dict[str, Any]]:
-    """Judge every fault with every seed."""
-    return [judge(f, seed) for f in faults for seed in SEEDS]
+def planted(faults: Iterable[Fault], pool: Any = None, reruns: bool = True) -> list[dict[str, Any]]:
+    """Judge every fault with every seed, in the processes of a pool when there is one."""
+    if pool is None:
+        return [judge(f, seed, reruns) for f in faults for seed in SEEDS]
+    return list(pool.starmap(judge_named, [(f.name, seed, reruns) for f in faults for seed in SEEDS], chunksize=1))
+
+
+def judge_named(name: str, seed: int, reruns: bool) -> dict[str, Any]:
+    """Judge one planted run; functions do not travel between processes, names do."""
+    from benchmarks import doctor_held
+
+    every = {f.name: f for f in (*(f._replace(held=True) for f in doctor_held.FAULTS), *FAULTS)}
+    return judge(every[name], seed, reruns)
 
 
 def unharmed(stream: int, activations: list[str], optimizers: list[str], held: bool) -> list[dict[str, Any]]:
@@ -145,11 +156,16 @@ def main(only_open: bool = False, part: str = "") -> None:
         from benchmarks import doctor_held
 
         faults += [f._replace(held=True) for f in doctor_held.FAULTS]
-    rows = planted(f for f in faults if part in f.name)
-    well = [] if part else unharmed(1, ["relu", "tanh", "sigmoid"], ["adam", "sgd", "momentum"], False)
-    if not only_open:
-        well += doctor_held.healthy_runs(unharmed)
     costs = [] if part else cost()
+    streams = [] if part else [(1, ["relu", "tanh", "sigmoid"], ["adam", "sgd", "momentum"], False)]
+    if not only_open:
+        streams += [doctor_held.healthy_runs(lambda *stream: stream)]
+    chosen = [f for f in faults if part in f.name]
+    with multiprocessing.get_context("fork").Pool(2) as pool:  # two runs at a time: they do not depend on each other
+        wells = [pool.apply_async(unharmed, stream) for stream in streams]
+        rows = planted(chosen, pool)
+        quick = [] if only_open else planted(chosen, pool, reruns=False)
+        well = [row for found in wells for row in found.get()]
     lines = summary(rows, well)
     head_cost = ("network", "training, s", "doctor's share", "")
     dear = [[c["network"], f"{c['seconds']:.2f}", f"{c['share']:.1%}", verdict(c["share"] <= 0.10)] for c in costs]
@@ -164,7 +180,6 @@ def main(only_open: bool = False, part: str = "") -> None:
         print(f"{time.perf_counter() - start:.0f} s")
         return
     said = sorted({k for r in alarms for k in r["keys"] or [r["error"]]})
-    quick = [judge(f, seed, reruns=False) for f in faults for seed in SEEDS]
     seconds = time.perf_counter() - start
     without = f"Without reruns (proof=False) recall is {share(quick, 'found'):.3f}, {len(quick)} runs."
     notes = f"{without} Diseases named in healthy runs: {', '.join(said) or 'none'}. The whole took {seconds:.0f} s."
