@@ -468,3 +468,15 @@ def test_gradients_that_are_no_numbers_are_not_compared_with_later_ones(wrong: A
 
     result = check.layer(Odd)
     assert not result.ok and not {"stale_state", "aliased_gradient"} & {f.cause for f in result.findings}
+
+
+def test_a_function_without_anything_to_differentiate_by_is_refused() -> None:
+    with pytest.raises(DtypeError, match="an input of floating numbers, got int64"):
+        check.gradients(lambda w: (w * w).sum(), np.array([1, 2]))
+    with pytest.raises(DtypeError, match="expected a function, got int"):
+        check.gradients(3, np.ones(2))  # type: ignore[arg-type]
+
+
+def test_a_result_shows_itself_as_words() -> None:
+    found = check.gradients(gy.tanh, np.ones(2), lang="en")
+    assert repr(found) == "tanh: right. The gradients by x agree with numerical differentiation in 1 case."

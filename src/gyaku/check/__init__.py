@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.base.errors import DtypeError
 from gyaku.check.build import cases_of, cases_of_class, made
 from gyaku.check.case import Case
 from gyaku.check.causes import CAUSES, Cause
@@ -72,6 +73,7 @@ def gradients(
     Without ``grad``, ``f`` takes tensors and autograd gives the gradient. With it, ``f`` takes arrays, and
     ``grad(*inputs)`` returns the gradient of the sum of f: an array, a tuple, or a dictionary (``x``; ``x0``, ``x1``
     for several inputs).
+    Raises ``DtypeError`` for what is no function, or without an input of floating numbers.
 
     >>> gradients(lambda w: (w**2).sum(), np.array([1.0, 2.0]), grad=lambda w: -2 * w).cause
     'sign'
@@ -79,4 +81,9 @@ def gradients(
     names = tuple([f"x{i}" if len(inputs) > 1 else "x" for i in range(len(inputs))])
     arrays = {n: np.array(a.numpy() if hasattr(a, "numpy") else a) for n, a in zip(names, inputs)}
     arrays = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+    if not callable(f):
+        raise DtypeError("check.gradients", "a function", type(f).__name__)
+    if not any(a.dtype.kind == "f" for a in arrays.values()):
+        got = ", ".join(str(a.dtype) for a in arrays.values()) or "none"
+        raise DtypeError("check.gradients", "an input of floating numbers", got, hint="x.astype(float)")
     return _verdict(lambda: [Case(CallSubject(f, names, grad), arrays, "train", seed)], lang)

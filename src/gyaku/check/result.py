@@ -10,7 +10,7 @@ from gyaku.check.causes import CAUSES
 from gyaku.check.curve import Curve, measured
 
 _WORDS = {
-    "right": ("{title}: right. The gradients by {arrays} agree with numerical differentiation in {n} cases.",
+    "right": ("{title}: right. The gradients by {arrays} agree with numerical differentiation in {n} {cases}.",
               "{title}: 正しい。{n} 通りの条件で {arrays} の勾配が数値微分と一致しました。"),
     "wrong": ("{title}: wrong.", "{title}: 誤りがあります。"),
     "noted": ("{title}: right, with a remark.", "{title}: 正しい（注意点あり）。"),
@@ -69,7 +69,7 @@ class Finding:
         return "\n  ".join(lines)
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """The verdict on a layer: ``ok``, ``findings`` (most telling first), and in how many ``cases`` it was checked."""
 
@@ -97,7 +97,8 @@ class Result:
         lang = lang or self.lang
         i = LANGUAGES.index(language(lang))
         if not self.findings:
-            return _WORDS["right"][i].format(title=self.title, arrays=self.arrays(), n=len(self.cases))
+            return _WORDS["right"][i].format(title=self.title, arrays=self.arrays(), n=len(self.cases),
+                                             cases="case" if len(self.cases) == 1 else "cases")  # fmt: skip
         head = _WORDS["noted" if self.ok else "wrong"][i].format(title=self.title)
         told: set[tuple[str, str | None]] = set()
         lines = [head]
@@ -111,7 +112,7 @@ class Result:
         """Return the names of the arrays whose gradients were compared."""
         return ", ".join(self.curve_of.names) if self.curve_of is not None else ""
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.text()
 
     def curve(self, name: str | None = None, place: tuple[int, ...] | None = None) -> Curve:
