@@ -149,6 +149,44 @@ def test_what_is_planted_is_found(key: str) -> None:
     assert json.loads(json.dumps(verdict.to_json()))["findings"][0]["key"] == verdict.keys[0]
 
 
+def half_dead() -> Any:
+    model = net()
+    with gy.no_grad():
+        model.affine2.bias[:20].fill_(-20.0)
+    return model
+
+
+def one_fast(parameters: Any) -> Any:
+    fast, others = parameters[2:4], [*parameters[:2], *parameters[4:]]
+    return gy.optim.SGD([{"params": others}, {"params": fast, "lr": 10.0}], lr=0.05)
+
+
+def swapped(share: float) -> Any:
+    wrong = RNG.random(len(T)) < share
+    return X[:, :2], np.where(wrong, ((X[:, 0] > 0) + 1) % 2, X[:, 0] > 0).astype(int)
+
+
+# What shows in a part of a network only: (key, model, data, options, layer)
+WEAK: dict[str, Any] = {
+    "most of one layer dead": lambda: ("dead_relu", half_dead(), DATA, {}, "affine2"),
+    "one layer's own learning rate": lambda: (None, net(), DATA, {"optimizer": one_fast}, "affine2"),
+    "one unit between wide layers": lambda: ("underfitting", net([32, 1, 32]), DATA, {}, "affine2"),
+    "two labels exchanged": lambda: ("label_noise", gy.models.MLP(2, [16], 2), swapped(0.3), {}, ""),
+    "deep tanh": lambda: ("bad_init", scaled(2.6, hidden=[32] * 6, activation="tanh", init="glorot"), DATA, {}, None),
+}
+
+
+@pytest.mark.parametrize("name", WEAK)
+def test_weak_spots_are_found_with_their_layer(name: str) -> None:
+    key, model, data, options, where = WEAK[name]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        verdict = examine(model, data, **({"steps": 120, "proof": False} | options))
+    keys = {key} if key else {"lr_high", "update_ratio"}
+    assert keys & set(verdict.keys), str(verdict)
+    assert where is None or where in {verdict[k].where for k in keys & set(verdict.keys)}
+
+
 @pytest.mark.parametrize(
     "key",
     ["no_zero_grad", "not_shuffled", "not_normalised", "bad_init", "lr_high", "lr_low", "l2_strong", "wrong_pair"],
