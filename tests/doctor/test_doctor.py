@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from gyaku.base.errors import ArgumentError, DataError, DivergedError
+from gyaku.base.errors import ArgumentError, DataError, DivergedError, DtypeError
 from gyaku.base.text import Phrases
 from gyaku.doctor import Doctor, Finding, Verdict
 from gyaku.doctor.draw import chart_svg, verdict_html
@@ -211,3 +211,10 @@ def test_remedies_say_what_is_beside_the_code_in_japanese() -> None:
     for text in (repr(verdict), verdict.html("ja")):
         assert "He の初期値" in text and "with He" not in text
     assert "with He" in verdict.text("en")
+
+
+@pytest.mark.parametrize("name", ["loss", "step", "validate"])
+def test_what_cannot_be_called_is_refused(name: str) -> None:
+    model = gy.nn.Linear(2, 2)
+    with pytest.raises(DtypeError, match=f"{name}: a function or module, got str"):
+        gy.doctor(model, (np.zeros((8, 2), np.float32), np.zeros(8, np.int64)), **{name: "nope"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from gyaku.base.errors import DtypeError
 from gyaku.doctor.case import Case, baseline_of
 from gyaku.doctor.facts import facts_of
 from gyaku.doctor.plan import Plan, make_plan
@@ -55,6 +56,9 @@ def examine(
 
     Raises what does not fit, and the error of the training itself when no finding explains it.
     """
+    for name, given in (("loss", loss), ("step", step), ("validate", validate)):
+        if given is not None and not callable(given):
+            raise DtypeError("doctor", f"{name}: a function or module", type(given).__name__)
     plan = make_plan(
         model, data, dev=dev, test=test, loss=loss, optimizer=optimizer, lr=lr, momentum=momentum,
         weight_decay=weight_decay, l1=l1, l2=l2, batch_size=batch_size, steps=steps, shuffle=shuffle,
