@@ -32,6 +32,7 @@ class Kernel:
     def __init__(self, kind: str, shape: Shape, equations: Iterable[Equation] = (), axes: tuple[int, ...] = ()) -> None:
         self.kind, self.shape, self.axes = kind, tuple(shape), axes
         self.equations: list[Equation] = list(equations)
+        self.seen: set[Var] = set()  # what its equations read, while equations are being dealt out
         self.stores: list[Var] = []
         self.extra: dict[str, Any] = {}
         self.rows = 0
@@ -150,7 +151,7 @@ class Fusion:
                     for k in range(len(self.kernels) - 1, lowest - 1, -1)
                     if self.kernels[k].kind == "map"
                     and self.kernels[k].shape == shape
-                    and (shape == () or mine & {v for q in self.kernels[k].equations for v in q.vars})
+                    and (shape == () or mine & self.kernels[k].seen)
                 ),
                 None,
             )
@@ -161,6 +162,7 @@ class Fusion:
             place = len(self.kernels)
             self.kernels.append(Kernel(kind, shape, (), axes))
         self.kernels[place].equations.append(e)
+        self.kernels[place].seen.update(e.vars)
         for v in e.outputs:
             self.home[v] = place
 
@@ -226,25 +228,31 @@ class Fusion:
 
     # -- a loop moves down into the loop that first uses what it makes -------------------------------------------------
     def _merge(self) -> None:
+        users: dict[Var, set[int]] = {}
+        for k, kernel in enumerate(self.kernels):
+            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
+                users.setdefault(self._root(v), set()).add(k)
         for k, kernel in enumerate(self.kernels):
             if kernel.kind == "map" and kernel.shape != () and "copy" not in kernel.extra:
-                self._merge_down(k, kernel)
+                first = min((j for v in kernel.made for j in users.get(v, ())), default=None)
+                if first is not None:
+                    self._merge_into(first, kernel, users)
 
-    def _merge_down(self, k: int, kernel: Kernel) -> None:
-        made = kernel.made
-        for j in range(k + 1, len(self.kernels)):
-            other = self.kernels[j]
-            reads = [*other.read, *other.extra.get("reads", ())]
-            if not any(self._root(v) in made for v in reads):
-                continue
-            tables = {e.inputs[0] for e in other.equations if e.op in ("gather", "take_along_axis")}
-            direct = all(v in made and v not in tables for v in reads if self._root(v) in made)
-            if other.kind == "map" and other.shape == kernel.shape and direct and "copy" not in other.extra:
-                other.equations = [*kernel.equations, *other.equations]
-                kernel.equations = []
-                for v in made:
-                    self.home[v] = j
+    def _merge_into(self, j: int, kernel: Kernel, users: dict[Var, set[int]]) -> None:
+        """Move the equations of a loop into kernel ``j``, the first that uses them, if that is such a loop too."""
+        other, made = self.kernels[j], kernel.made
+        if other.kind != "map" or other.shape != kernel.shape or "copy" in other.extra:
             return
+        tables = {e.inputs[0] for e in other.equations if e.op in ("gather", "take_along_axis")}
+        if not all(v in made and v not in tables for v in other.read if self._root(v) in made):
+            return
+        for v in kernel.read:
+            users[self._root(v)].add(j)
+        for v in made:
+            users.get(v, set()).discard(j)
+            self.home[v] = j
+        other.equations = [*kernel.equations, *other.equations]
+        kernel.equations = []
 
     # -- producers that only feed one reduction move into it -----------------------------------------------------------
     def _sink(self) -> None:

@@ -7,6 +7,7 @@ the luck of an optimizer; the last, shorter vector of a row is loaded and stored
 from __future__ import annotations
 
 import contextlib
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -26,12 +27,14 @@ def supported(dtype: Any) -> bool:
     return np.dtype(dtype).name in _TYPES
 
 
+@functools.cache
 def register_type(dtype: Any, lanes: int = 1) -> str:
     """Return LLVM's type of a value: ``<16 x float>``, ``double``, ``i1``."""
     name = _TYPES[np.dtype(dtype).name][0]
     return name if lanes == 1 else f"<{lanes} x {name}>"
 
 
+@functools.cache
 def memory_type(dtype: Any, lanes: int = 1) -> str:
     """Return LLVM's type in memory (truth values are bytes)."""
     name = _TYPES[np.dtype(dtype).name][1]

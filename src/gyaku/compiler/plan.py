@@ -43,6 +43,8 @@ class Plan:
         self.lanes_of = lanes_of
         self.inputs = [self.fusion.views[v].storage for v in program.inputs]
         self.results: list[Storage] = []
+        self._read_by: list[Task] = []
+        self._reading: dict[Storage, list[tuple[Task, View]]] = {}
         self._gather_inputs()
         self._pack_products()
         self.tasks = [self._task(k) for k in self.fusion.kernels]
@@ -237,7 +239,12 @@ class Plan:
         )
 
     def _readers(self, storage: Storage) -> list[tuple[Task, View]]:
-        return [(t, view) for t in self.tasks for view, _ in t.reads if view.storage.root is storage]
+        if len(self._read_by) != len(self.tasks):  # tasks are only added, at the end
+            for task in self.tasks[len(self._read_by) :]:
+                self._read_by.append(task)
+                for view, _ in task.reads:
+                    self._reading.setdefault(view.storage.root, []).append((task, view))
+        return self._reading.get(storage, [])
 
     def _may_replace(self, writers: list[Task], target: Storage, v: Var) -> bool:
         """Whether the old value is read by nobody after these tasks write the new one in its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -77,7 +78,7 @@ class Equation:
         """The first (usually only) output."""
         return self.outputs[0]
 
-    @property
+    @functools.cached_property
     def vars(self) -> tuple[Var, ...]:
         """The inputs that are values of the program, not literals."""
         return tuple([v for v in self.inputs if type(v) is Var])
