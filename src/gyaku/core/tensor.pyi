@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from gyaku.backend.devices import CPU, device, device_of, move
 from gyaku.backend.dtypes import ALIASES, ALL, dtype, from_numpy_dtype, get_default_dtype, to_dtype
+from gyaku.backend.tracing import tracing
 from gyaku.base.errors import DtypeError, GraphError, ShapeError, UnknownNameError
 from gyaku.core.hooks import RemovableHandle, RetainGrad
 from gyaku.core.mode import state
