@@ -362,9 +362,10 @@ def compile(
     again (``compiled.traces``); what cannot be compiled runs eagerly, the reason said once. A Python ``if`` on a traced
     value raises ``TraceError``. Results carry no graph; gradients that an optimizer step has used are let go unless
     ``keep_gradients``. ``print`` in the function prints at the trace only. ``step.program(x, t)`` is the program (print
-    it), ``step.explain(x, t)`` times every kernel, ``step.epochs(x, t, batch_size=...)`` runs whole epochs. ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits);
-    ``threads`` is for machine code (None: what suits the program, at most what ``set_num_threads`` says; the bits do
-    not depend on it).
+    it), ``step.explain(x, t)`` times every kernel, ``step.epochs(x, t, batch_size=...)`` runs whole epochs.
+
+    ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits). ``threads`` is for machine
+    code (None: what suits the program, at most what ``set_num_threads`` says; the bits do not depend on it).
     Raises ``ArgumentError`` for another runner, and for what is no function.
 
     >>> import gyaku as gy

@@ -232,7 +232,7 @@ class Fusion:
         for k, kernel in enumerate(self.kernels):
             for v in [*kernel.read, *kernel.extra.get("reads", ())]:
                 users.setdefault(self._root(v), set()).add(k)
-        for k, kernel in enumerate(self.kernels):
+        for kernel in self.kernels:
             if kernel.kind == "map" and kernel.shape != () and "copy" not in kernel.extra:
                 first = min((j for v in kernel.made for j in users.get(v, ())), default=None)
                 if first is not None:
