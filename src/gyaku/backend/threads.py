@@ -43,8 +43,8 @@ _setting = _Setting()
 def available_threads() -> int:
     """Return how many threads a compiled program may use.
 
-    That is what ``set_num_threads`` said, else ``OMP_NUM_THREADS`` or ``OPENBLAS_NUM_THREADS``, else the number of cores
-    that this process may run on.
+    That is what ``set_num_threads`` said, else ``OMP_NUM_THREADS`` or ``OPENBLAS_NUM_THREADS``, else the number of
+    cores that this process may run on.
     """
     if _setting.threads is not None:
         return _setting.threads
