@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "check_proof",
-         "doctor_proof")  # fmt: skip
+NAMES = (
+    "define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "compiled", "check_proof",
+    "doctor_proof",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

@@ -247,20 +247,35 @@ def test_threads_that_others_hold_up_give_way_to_one_and_come_back(monkeypatch: 
     now = [100.0]
     monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
     pace = Pace(2, 100e-6)
-    pace.took(2, 90e-6)
-    assert pace.threads() == 2  # as quick as it should be
-    pace.took(2, 900e-6)
-    assert pace.threads() == 1  # held up: one is tried
+    for seconds in (900e-6, 90e-6, 400e-6, 90e-6):  # cold at first, held up once
+        pace.took(2, seconds)
+        assert pace.threads() == 2
+    for _ in range(3):
+        pace.took(2, 900e-6)
+    assert pace.threads() == 1  # held up again and again: one is tried
     pace.took(1, 120e-6)
     assert pace.threads() == 1
     now[0] += 2
     assert pace.threads() == 2  # looked at again
     pace.took(2, 80e-6)
     assert pace.threads() == 2
-    pace.took(2, 200e-6)
-    assert pace.threads() == 1
-    pace.took(1, 300e-6)
-    assert pace.threads() == 2  # a slow machine, not a busy one
+    slow_machine = Pace(2, 50e-6)
+    for _ in range(4):
+        slow_machine.took(2, 200e-6)
+    slow_machine.took(1, 300e-6)
+    assert slow_machine.threads() == 2
+
+
+def test_a_run_in_parts_is_the_run_as_a_whole() -> None:
+    source, rows, rates = numbers(50, 5), RNG.integers(0, 50, (700, 6)), RNG.random(700)
+    p, start = program(descent, [source[:6], numbers(4, 5), 0.01], [1, None]), numbers(4, 5)
+    ends = []
+    for pace in (None, Pace(2, 1.0), Pace(2, 1e-9)):
+        state, runner = start.copy(), Executable(p, 2)
+        runner._pace = pace
+        (totals,) = runner.run_steps([None, state, None], {2: rates * 1e-3}, {0: (source, rows)}, 700)
+        ends.append((state.tobytes(), totals.tobytes()))
+    assert len(set(ends)) == 1
 
 
 def test_small_programs_get_one_thread() -> None:

@@ -85,11 +85,19 @@ class Executable:
         if pace is None:
             self.bound(which).run(arrays, varying, gathered, results, steps)
             return
-        threads = pace.threads()
-        bound = self.bound(which, threads)
-        began = time.perf_counter()
-        bound.run(arrays, varying, gathered, results, steps)
-        pace.took(threads, (time.perf_counter() - began) / steps)
+        done = 0
+        while done < steps:
+            threads = pace.threads()
+            bound, part = self.bound(which, threads), slice(done, min(steps, done + pace.steps))
+            began = time.perf_counter()
+            if steps == 1:
+                bound.run(arrays, varying, gathered, results, 1)
+            else:
+                some = {i: a[part] for i, a in varying.items()}
+                rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
+                bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
+            pace.took(threads, (time.perf_counter() - began) / (part.stop - done))
+            done = part.stop
 
 
 _FIXED = ("work", "private", "constant", "cycles", "callback")
@@ -137,6 +145,7 @@ class _Bound:
         gathered: dict[int, tuple[Any, Any]],
         results: list[Any],
         steps: int,
+        stacked: bool = False,
     ) -> None:
         """Fill the table and run."""
         table, held = self.table, self.held
@@ -157,7 +166,7 @@ class _Bound:
                 stride = array.strides[0]
             else:
                 array = results[self.which_result[index]]
-                stride = array.strides[0] if steps > 1 else 0
+                stride = array.strides[0] if steps > 1 or stacked else 0
             if array is not held[row]:  # asking an array for its address takes longer than a small step
                 held[row] = array
                 table[row, 0] = array.ctypes.data

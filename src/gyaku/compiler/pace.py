@@ -13,8 +13,10 @@ from gyaku.compiler.fuse import VIEWS
 from gyaku.compiler.program import Program
 
 _WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
-_SLOW = 1.3  # times what one thread should need: then one thread is tried
-_KEEP = 1.0  # seconds before the choice is looked at again
+_SLOW = 1.3  # times what one thread should need: threads that take longer may be held up
+_PROBE = 4  # steps by which a choice is judged
+_MOST = 256  # steps before it is judged again
+_KEEP = 0.25  # seconds on one thread before more are tried again
 
 
 def work_of(program: Program) -> float:
@@ -35,28 +37,34 @@ def sensible_threads(program: Program) -> int:
 
 
 class Pace:
-    """Chooses between ``most`` threads and one by what the last calls took."""
+    """Chooses between ``most`` threads and one by what the last steps took."""
 
     def __init__(self, most: int, work: float) -> None:
         self.most, self.work, self.now, self.until = most, work, most, 0.0
-        self.single = float("inf")  # seconds a step on one thread, when last tried
-        self.joint = 0.0
+        self.single = self.joint = float("inf")  # seconds a step on one thread and on most, when last looked at
+        self.slow = -1  # how often in a row the threads were slow; the first look is of cold caches
+        self.steps = _PROBE  # how many to run before the next look
 
     def threads(self) -> int:
-        """Return how many threads the next call gets."""
+        """Return how many threads the next steps get."""
         if self.now == 1 and self.single < float("inf") and time.perf_counter() > self.until:
-            self.now = self.most  # the cores may be free again
+            self._choose(self.most)  # the cores may be free again
         return self.now
 
     def took(self, threads: int, seconds: float) -> None:
-        """Take note of a call: seconds a step."""
+        """Take note of some steps: seconds a step."""
+        self.steps = min(4 * self.steps, _MOST)
         if threads == 1:
             self.single = seconds
-            self.now = 1 if seconds < self.joint else self.most
+            self._choose(1 if seconds < self.joint else self.most)
+            return
+        self.joint = seconds
+        self.slow = self.slow + 1 if seconds > _SLOW * self.work or self.slow < 0 else 0
+        if self.slow > 1 and seconds > self.single * 0.95 or self.slow > 2 and self.single == float("inf"):
+            self._choose(1)
+
+    def _choose(self, threads: int) -> None:
+        if threads != self.now:
+            self.now, self.steps, self.slow = threads, _PROBE, 0
+        if threads == 1:
             self.until = time.perf_counter() + _KEEP
-        elif seconds > _SLOW * self.work and time.perf_counter() > self.until:
-            self.joint = seconds
-            if seconds > self.single:
-                self.now, self.until = 1, time.perf_counter() + _KEEP
-            elif self.single == float("inf"):
-                self.now = 1  # once, to know
