@@ -22,7 +22,8 @@ HOW = """## How the compiled step is measured
   inside the measured time, for everybody. All start from the same values; the losses of all forms are compared before
   anything is timed, and shown below.
 - Every library lives in its own process, with one thread and with two (JAX with one thread is bound to one core), and
-  takes its turn in every round: A B C, C B A; a turn begins with 0.1 s of the same work, untimed. Forms six times slower than their library's quickest stop
+  takes its turn in every round: A B C, C B A; a turn begins with 0.1 s of the same work, untimed.
+  Forms six times slower than their library's quickest stop
   after a warm-up; the others run two rounds, the quickest two of each library all rounds;
   the quickest of them by the median is what a ratio is taken against.
 - PyTorch: eager with its default, `foreach` and `fused` optimizers; network and loss compiled with a fused update; and
