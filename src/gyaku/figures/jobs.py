@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import active_children, get_context
@@ -68,7 +69,7 @@ class Runner:
                 yield i, result
             return
         with _workers(min(self.workers, len(waiting))) as pool:
-            with _importable():
+            with _importable(), _deaf_to_interrupts():
                 futures = {pool.submit(function, **arguments[i]): i for i in waiting}
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -151,6 +152,19 @@ def _importable() -> Iterator[None]:
         main.update(hidden)
         for name, text in before.items():
             os.environ.pop(name) if text is None else os.environ.update({name: text})
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that start here ignore Ctrl-C from their first line on: it is the parent's to answer."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set what signals do
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager
