@@ -74,7 +74,7 @@ def step_faults(seed: int, runner: str) -> list[str]:
         off = [n for n in names if distance(a[n], b[n]) > tolerance]
         if off:
             own = rounding(seed, eager, i, start, random, b)
-            off = [n for n in off if np.linalg.norm(a[n] - b[n]) > 4 * own[n]]
+            off = [n for n in off if np.linalg.norm(a[n].astype(np.float64) - b[n]) > 4 * own[n]]
             gy.set_rng_state(after)
         faults += [f"step {i} {n}: {distance(a[n], b[n]):.1e}" for n in off]
     if step.fallback_reason or step.traces > 2:
@@ -85,13 +85,13 @@ def step_faults(seed: int, runner: str) -> list[str]:
 def rounding(seed: int, eager: World, i: int, start: Any, random: Any, b: Any) -> dict[str, float]:
     """Return what is rounding in eager's arrays, as norms: the distance to the same step in float64, and the last place
     of the largest gradient."""
-    largest = max(np.linalg.norm(v) for n, v in b.items() if n.startswith("gradient"))
+    largest = max(np.linalg.norm(v.astype(np.float64)) for n, v in b.items() if n.startswith("gradient"))
     place = 2 * float(np.finfo(eager.dtype).eps) * largest
     if eager.dtype == "float64":
         return dict.fromkeys(b, 16 * place)  # of sums of up to a few hundred numbers
     exact = worlds(seed)[0]
     arrays = run(exact, exact.step, i, start, random, "float64")[1]
-    return {n: max(place, float(np.linalg.norm(b[n] - arrays[n]))) for n in b if n in arrays}
+    return {n: max(place, float(np.linalg.norm(b[n].astype(np.float64) - arrays[n]))) for n in b if n in arrays}
 
 
 def rule_faults(seed: int, runner: str) -> list[str]:
