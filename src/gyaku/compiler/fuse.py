@@ -15,7 +15,6 @@ from gyaku.compiler.views import Storage, View, whole
 
 VIEWS = ("reshape", "transpose", "broadcast_to", "slice", "flip", "require_range")
 _REDUCTIONS = ("sum", "prod", "amax", "amin", "any", "all", "argmax", "argmin")
-_SPLIT_FROM = 4096  # elements: less work than this is not worth a second thread
 
 
 class Unsupported(Exception):
@@ -51,6 +50,11 @@ class Kernel:
         made = self.made
         return list(dict.fromkeys(v for e in self.equations for v in e.vars if v not in made))
 
+    @property
+    def sources(self) -> list[Var]:
+        """What it reads: the values its equations take, or what it copies."""
+        return [*self.read, *self.extra.get("reads", ())]
+
 
 class Fusion:
     """The kernels of a program, and the view of every value that lies in memory."""
@@ -62,7 +66,6 @@ class Fusion:
         self.views: dict[Var, View] = {}
         self.alias: dict[Var, Equation] = {}  # values that are views of others
         self.literals: dict[Var, Any] = {}
-        self.checks: list[Equation] = []
         self.storages: list[Storage] = []
         for i, v in enumerate(program.inputs):
             if not supported(v.dtype):
@@ -98,9 +101,9 @@ class Fusion:
         elif e.op == "matmul" and _plain_product(e):
             self._product(e)
         elif e.op == "mask":
-            self._alone("mask", e, e.output.shape)
+            self._put(e, None, "mask", e.output.shape)
         elif e.op == "scatter_add" or (e.op == "index_add" and _arrays_lead(e)):
-            self._alone("scatter", e, e.output.shape)
+            self._put(e, None, "scatter", e.output.shape)
         elif writable(e):
             self._map(e)
         else:  # sorting, einsum, ...: NumPy does it, called from the machine code
@@ -113,8 +116,6 @@ class Fusion:
 
     def _alias(self, e: Equation) -> None:
         (source,) = e.vars
-        if e.op == "require_range":
-            self.checks.append(e)
         if source in self.literals:
             self.literals[e.output] = self.literals[source]
             return
@@ -185,9 +186,6 @@ class Fusion:
         )
         self._put(e, place, "reduce", x.shape, axes)
 
-    def _alone(self, kind: str, e: Equation, shape: Shape) -> None:
-        self._put(e, None, kind, shape)
-
     def _product(self, e: Equation) -> None:
         """A product; a stack of matrices by one matrix is one product of all their rows."""
         a, b = e.vars
@@ -198,7 +196,7 @@ class Fusion:
         if _one_column(e):
             self._dot(e)
         else:
-            self._alone("product", e, e.output.shape)
+            self._put(e, None, "product", e.output.shape)
 
     def _dot(self, e: Equation) -> None:
         """A product with one column: rows times that column, summed (measured: four times as fast as a tile)."""
@@ -226,12 +224,17 @@ class Fusion:
         self.views[e.output] = out
         self.home[e.output] = len(self.kernels) - 1
 
-    # -- a loop moves down into the loop that first uses what it makes -------------------------------------------------
-    def _merge(self) -> None:
+    def _users(self) -> dict[Var, set[int]]:
+        """Return which kernels read each value, itself or a view of it."""
         users: dict[Var, set[int]] = {}
         for k, kernel in enumerate(self.kernels):
-            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
+            for v in kernel.sources:
                 users.setdefault(self._root(v), set()).add(k)
+        return users
+
+    # -- a loop moves down into the loop that first uses what it makes -------------------------------------------------
+    def _merge(self) -> None:
+        users = self._users()
         for kernel in self.kernels:
             if kernel.kind == "map" and kernel.shape != () and "copy" not in kernel.extra:
                 first = min((j for v in kernel.made for j in users.get(v, ())), default=None)
@@ -256,10 +259,7 @@ class Fusion:
 
     # -- producers that only feed one reduction move into it -----------------------------------------------------------
     def _sink(self) -> None:
-        users: dict[Var, set[int]] = {}
-        for k, kernel in enumerate(self.kernels):
-            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
-                users.setdefault(self._root(v), set()).add(k)
+        users = self._users()
         kept = {self._root(v) for v in self.program.outputs}
         for k, kernel in enumerate(self.kernels):
             if kernel.kind == "reduce" and not any(e.op.startswith("arg") for e in kernel.equations):
@@ -273,7 +273,7 @@ class Fusion:
             maker = self.kernels[j]
             if maker.kind != "map" or "copy" in maker.extra:
                 continue
-            chain = self._exclusive(maker, v, users, kept, k)
+            chain = self._exclusive(maker, v, users, kept)
             if chain is None:
                 continue
             maker.equations = [e for e in maker.equations if e not in chain]
@@ -283,9 +283,7 @@ class Fusion:
                 for r in e.vars:
                     users.setdefault(self._root(r), set()).add(k)
 
-    def _exclusive(
-        self, maker: Kernel, v: Var, users: dict[Var, set[int]], kept: set[Var], k: int
-    ) -> list[Equation] | None:
+    def _exclusive(self, maker: Kernel, v: Var, users: dict[Var, set[int]], kept: set[Var]) -> list[Equation] | None:
         """Return the equations of ``maker`` that only serve ``v``, or None if one of them reads what stays inside."""
         by_output = {e.output: e for e in maker.equations}
         inside: dict[Var, int] = {}
@@ -315,7 +313,7 @@ class Fusion:
         made = {v: k for k in self.kernels for v in k.made}
         needed: dict[Var, None] = {}
         for kernel in self.kernels:
-            for v in [*kernel.read, *kernel.extra.get("reads", ())]:
+            for v in kernel.sources:
                 needed[self._root(v)] = None
         for v in self.program.outputs:
             needed[self._root(v)] = None

@@ -43,7 +43,7 @@ class Plan:
         self.lanes_of = lanes_of
         self.inputs = [self.fusion.views[v].storage for v in program.inputs]
         self.results: list[Storage] = []
-        self._read_by: list[Task] = []
+        self._entered = 0  # so many tasks stand in ``_reading``
         self._reading: dict[Storage, list[tuple[Task, View]]] = {}
         self._gather_inputs()
         self._pack_products()
@@ -136,8 +136,7 @@ class Plan:
         elif kernel.kind == "rows":
             task.writes = [extra["target"]]
         elif kernel.kind in ("map", "reduce"):
-            sources = [*kernel.read, *extra.get("reads", ())]
-            for v in sources:
+            for v in kernel.sources:
                 if v not in self.fusion.literals or v in self.fusion.views:
                     task.reads.append((view(v), self._aligned(kernel, view(v))))
         else:
@@ -217,12 +216,7 @@ class Plan:
         """Copy a value out of the way, and return where it is then."""
         storage = Storage("work", len(self.fusion.storages), v.dtype, v.size)
         self.fusion.storages.append(storage)
-        kernel = Kernel("map", v.shape)
-        kernel.extra.update(copy=(v, whole(storage, v.shape), storage), reads=[v], source=view)
-        task = Task(kernel, [(view, False)], [storage])
-        self.writers[storage] = [task]
-        self.tasks.append(task)
-        self.fusion.kernels.append(kernel)
+        self._copying(v, view, storage)
         return whole(storage, v.shape)
 
     def _own_memory(self, v: Var, view: View, target: Storage) -> bool:
@@ -239,11 +233,10 @@ class Plan:
         )
 
     def _readers(self, storage: Storage) -> list[tuple[Task, View]]:
-        if len(self._read_by) != len(self.tasks):  # tasks are only added, at the end
-            for task in self.tasks[len(self._read_by) :]:
-                self._read_by.append(task)
-                for view, _ in task.reads:
-                    self._reading.setdefault(view.storage.root, []).append((task, view))
+        for task in self.tasks[self._entered :]:  # tasks are only added, at the end
+            for view, _ in task.reads:
+                self._reading.setdefault(view.storage.root, []).append((task, view))
+        self._entered = len(self.tasks)
         return self._reading.get(storage, [])
 
     def _may_replace(self, writers: list[Task], target: Storage, v: Var) -> bool:
@@ -283,19 +276,22 @@ class Plan:
         return found
 
     def _copy_out(self, v: Var, view: View, target: Storage) -> None:
+        """Copy a value to its place at the end, when nobody needs what lies there."""
+        before = [*self.writers.get(view.storage.root, ()), *(t for t, _ in self._readers(target))]
+        before += self.writers.get(target, ())
+        task = self._copying(v, view, target)
+        for other in before:
+            task.after(other, True)
+
+    def _copying(self, v: Var, view: View, target: Storage) -> Task:
+        """Add the task, of one thread, that copies a value; what it waits for is its caller's to say."""
         kernel = Kernel("map", v.shape)
         kernel.extra.update(copy=(v, whole(target, v.shape), target), reads=[v], source=view)
-        kernel.rows = 0
-        task = Task(kernel, [(view, self._own(kernel, view, -1))], [target])
-        for writer in self.writers.get(view.storage.root, ()):
-            task.after(writer, True)
-        for reader, _ in self._readers(target):
-            task.after(reader, True)
-        for writer in self.writers.get(target, ()):
-            task.after(writer, True)
+        task = Task(kernel, [(view, False)], [target])
         self.writers.setdefault(target, []).append(task)
         self.tasks.append(task)
         self.fusion.kernels.append(kernel)
+        return task
 
     # -- order and memory ----------------------------------------------------------------------------------------------
     def _ordered(self) -> list[Task | None]:

@@ -10,7 +10,7 @@ import numpy as np
 from gyaku.compiler import mathematics as m
 from gyaku.compiler.ir import Function, Value, supported
 from gyaku.compiler.primitives import probe
-from gyaku.compiler.program import Equation, Var
+from gyaku.compiler.program import Equation
 
 Rule = Callable[..., Value]
 RULES: dict[str, Rule] = {}  # of operands already brought to one dtype
@@ -31,7 +31,7 @@ _WHOLE = frozenset(  # rules that hold for whole numbers and truth values too
     "add subtract multiply logical_and logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor negative "
     "absolute sign maximum minimum".split()
 )
-_ROUND = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "rint": "rint"}
+_ROUND = ("floor", "ceil", "trunc", "rint")  # LLVM's names too
 _OWN = {"exp": m.exp, "expm1": m.expm1, "log": m.log, "log1p": m.log1p, "log2": m.log2, "log10": m.log10,
         "tanh": m.tanh, "erf": m.erf}  # fmt: skip
 
@@ -176,16 +176,11 @@ def _power(f: Function, a: Value, b: Value) -> Value:
     return f.library("pow", a, b)
 
 
-def _unary(function: Callable[[Function, Value], Value]) -> Rule:
-    return lambda f, a: function(f, a)
-
-
-for _name, _function in _OWN.items():
-    RULES[_name] = _unary(_function)
+RULES.update(_OWN)
 for _name, _word in _LIBRARY.items():
-    RULES[_name] = _unary(lambda f, a, word=_word: f.library(word, a))  # type: ignore[misc]
-for _name, _word in _ROUND.items():
-    RULES[_name] = _unary(lambda f, a, word=_word: f.intrinsic(word, a))  # type: ignore[misc]
+    RULES[_name] = lambda f, a, word=_word: f.library(word, a)
+for _name in _ROUND:
+    RULES[_name] = lambda f, a, word=_name: f.intrinsic(word, a)
 
 
 def cost(e: Equation) -> int:
@@ -201,8 +196,3 @@ def cost(e: Equation) -> int:
         "divide": 4,
         "sqrt": 4,
     }.get(e.op, 0 if e.op in _MOVES else 1)
-
-
-def is_var(v: Any) -> bool:
-    """Whether an operand is a value of the program."""
-    return type(v) is Var
