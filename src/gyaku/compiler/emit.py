@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import machine
+from gyaku.compiler.denormals import flushed, kept
 from gyaku.compiler.fuse import Kernel
 from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
 from gyaku.compiler.ir import Function
@@ -206,40 +207,45 @@ class Emitter:
             for i, storage in enumerate(storages):
                 d.do(f"store ptr {pointers(storage)}, ptr {d.address(places, i, np.int64)}")
             function = self._base(d, self._entry("callback", number))
-            d.do(f"call void {function}(ptr {places})")
+            with kept(d):
+                d.do(f"call void {function}(ptr {places})")
 
         return call
 
     # -- the steps -----------------------------------------------------------------------------------------------------
     def _driver(self, thread: int, calls: dict[Any, Any]) -> Function:
         f = Function(f"run_{thread}", "ptr %table, i64 %steps, ptr %sync", linkage="")
-        with f.loop(0, "%steps") as step:
-            known: dict[Any, str] = {}
-
-            def pointers(what: Any) -> str:
-                key = what.root if isinstance(what, Storage) else what
-                if key not in known:
-                    known[key] = self._pointer(f, key, step, thread)
-                return known[key]
-
-            for number, task in enumerate(self.plan.order):
-                clock = self._tick(f)
-                if task is BARRIER:
-                    f.do("call void @barrier(ptr %sync)")
-                    self._tock(f, clock, number, thread)
-                    continue
-                low, high = self.plan.bounds(task.kernel.rows, thread)
-                if task.kernel.kind in ("map", "reduce", "mask", "scatter") and task.kernel.rows <= 0:
-                    high = min(high, 1) * self._all_rows(task.kernel)
-                if high > low:
-                    calls[task](f, pointers, low, high)
-                    self._tock(f, clock, number, thread)
-            if self.plan.threads > 1:
-                f.do("call void @barrier(ptr %sync)")
+        with flushed(f), f.loop(0, "%steps") as step:
+            self._step(f, step, thread, calls)
         if thread == 0 and self.plan.threads > 1:
             f.do(f"store i64 1, ptr {f.address('%sync', FINISHED, np.int64)}")
         f.do("ret void")
         return f
+
+    def _step(self, f: Function, step: str, thread: int, calls: dict[Any, Any]) -> None:
+        """Write what a thread does in one step."""
+        known: dict[Any, str] = {}
+
+        def pointers(what: Any) -> str:
+            key = what.root if isinstance(what, Storage) else what
+            if key not in known:
+                known[key] = self._pointer(f, key, step, thread)
+            return known[key]
+
+        for number, task in enumerate(self.plan.order):
+            clock = self._tick(f)
+            if task is BARRIER:
+                f.do("call void @barrier(ptr %sync)")
+                self._tock(f, clock, number, thread)
+                continue
+            low, high = self.plan.bounds(task.kernel.rows, thread)
+            if task.kernel.kind in ("map", "reduce", "mask", "scatter") and task.kernel.rows <= 0:
+                high = min(high, 1) * self._all_rows(task.kernel)
+            if high > low:
+                calls[task](f, pointers, low, high)
+                self._tock(f, clock, number, thread)
+        if self.plan.threads > 1:
+            f.do("call void @barrier(ptr %sync)")
 
     def _tick(self, f: Function) -> str:
         """Write the reading of the processor's clock, where kernels are timed."""
