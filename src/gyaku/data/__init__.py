@@ -1,7 +1,7 @@
 """Data: sets that come with the package, readers, splits, scaling fitted on train only, and augmentation.
 
 Everything here is NumPy; pandas, PyArrow, Pillow and pooch are imported where a reader needs them. The submodules
-``augment`` and ``synthetic`` hold the batch functions and the made-up sets.
+``augment``, ``corrupt`` and ``synthetic`` hold the batch functions and the made-up sets.
 
 >>> from gyaku.data import load, prepare
 >>> prepare(load("moons", n=100)).sizes
@@ -10,7 +10,7 @@ Everything here is NumPy; pandas, PyArrow, Pillow and pooch are imported where a
 
 from __future__ import annotations
 
-from gyaku.data import augment, synthetic
+from gyaku.data import augment, corrupt, synthetic
 from gyaku.data.augment import class_weights
 from gyaku.data.catalogue import NAMES, load
 from gyaku.data.describe import describe
@@ -32,6 +32,7 @@ __all__ = [
     "Source",
     "augment",
     "class_weights",
+    "corrupt",
     "describe",
     "digits",
     "fashion_mnist",
