@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gyaku.models.autoencoder import Autoencoder
 from gyaku.models.mlp import ACTIVATIONS, INITS, MLP, NORMS
+from gyaku.models.stacked import StackedAutoencoder
 
-__all__ = ["ACTIVATIONS", "INITS", "MLP", "NORMS"]
+__all__ = ["ACTIVATIONS", "INITS", "MLP", "NORMS", "Autoencoder", "StackedAutoencoder"]

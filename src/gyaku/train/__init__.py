@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from gyaku.train.autoencoder import Reconstruction, encode, fit_autoencoder, fit_layers, reconstruct
 from gyaku.train.config import Config, read_config
 from gyaku.train.events import EVENTS, Callback
 from gyaku.train.history import History
@@ -30,14 +31,19 @@ __all__ = [
     "Objective",
     "Probe",
     "Progress",
+    "Reconstruction",
     "Trained",
     "describe_machine",
+    "encode",
     "fit",
+    "fit_autoencoder",
+    "fit_layers",
     "fit_many",
     "load_model",
     "predict",
     "pseudo_labels",
     "read_config",
+    "reconstruct",
     "save_model",
     "task_of",
     "train_many",

@@ -25,7 +25,7 @@ def fit(
     data: Any,
     *,
     dev: Any = None,
-    loss: Callable[..., Any] | None = None,
+    loss: Callable[..., Any] | Objective | None = None,
     optimizer: Any = "adam",
     lr: float | None = None,
     momentum: float | None = None,
@@ -57,7 +57,8 @@ def fit(
             values are floats (N, L).
         dev: (x, t) of the development part. With it, the weights of the best epoch are restored at the end (accuracy,
             of equals the lower loss; or rmse), and ``patience`` ends training after so many epochs without progress.
-        loss: ``loss(y, t) -> scalar tensor``; without it, chosen from the target (``lectures.md`` 2.6).
+        loss: ``loss(y, t) -> scalar tensor``, or an ``Objective``; without it, chosen from the target
+            (``lectures.md`` 2.6).
         optimizer: a name (``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam``, ``adamw``, ...), to
             which ``lr``, ``momentum``, ``weight_decay``, ``l1`` and ``l2`` (weights only) belong, or an optimizer.
         schedule: ``constant``, ``cosine``, ``onecycle``, ``step``, ``exponential``, ``plateau``; or an ``lr_scheduler``
@@ -91,7 +92,10 @@ def fit(
     n_outputs = outputs_of(model, train[0][:1]).shape[-1]
     task = task_of(train[1], n_outputs)
     _check_labels(train[1], task, n_outputs, loss)
-    objective = Objective(task, label_smoothing=label_smoothing, class_weight=weights, loss=loss)
+    if isinstance(loss, Objective):
+        objective = loss
+    else:
+        objective = Objective(task, label_smoothing=label_smoothing, class_weight=weights, loss=loss)
     warn_of_wrong_pair(model, objective)
     if isinstance(optimizer, str):
         options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "l1": l1, "l2": l2}
