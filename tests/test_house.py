@@ -28,6 +28,7 @@ LEVELS = (
     ("autograd", "cuda", "io", "utils"),  # names of PyTorch's, at the top: gyaku.save is io.save
     ("compiler",),
     ("models",),
+    ("energy",),
     ("explain", "check"),
     ("train",),
     ("doctor",),

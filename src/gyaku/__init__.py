@@ -32,8 +32,8 @@ from gyaku.core.show import pictures as _pictures
 from gyaku.core.tensor import Size, Tensor
 
 _ROOMS = (
-    "autograd", "check", "compiler", "cuda", "data", "doctor", "explain", "layers", "models", "nn", "optim", "train",
-    "utils",
+    "autograd", "check", "compiler", "cuda", "data", "doctor", "energy", "explain", "layers", "models", "nn", "optim",
+    "train", "utils",
 )  # fmt: skip  # explain and doctor can also be called
 _LAZY = {  # name: the room that has it
     "compile": "gyaku.compiler",

@@ -38,6 +38,7 @@ from gyaku import check as check
 from gyaku import compiler as compiler
 from gyaku import cuda as cuda
 from gyaku import data as data
+from gyaku import energy as energy
 from gyaku import layers as layers
 from gyaku import models as models
 from gyaku import nn as nn

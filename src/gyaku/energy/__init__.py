@@ -1,0 +1,5 @@
+"""Energy models."""
+
+from gyaku.energy.dbm import DBM
+
+__all__ = ["DBM"]
