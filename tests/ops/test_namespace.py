@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
+from gyaku.backend.convolution import Geometry
 from gyaku.backend.namespace import VOCABULARY, numpy_namespace
 from gyaku.core.backward import gradients_of
 from gyaku.core.tensor import Tensor
@@ -20,6 +21,8 @@ A = rng.uniform(0.3, 0.9, size=(3, 4))
 B = rng.uniform(-0.9, -0.3, size=(4,))
 S = (rng.permutation(12).reshape(3, 4) - 6) * 0.13 + 0.05  # no ties, nothing near a whole number
 COLUMN = np.array([[2], [0], [3]])
+X, W, Y = (rng.normal(size=s) for s in ((2, 2, 4, 5), (3, 2, 2, 3), (2, 3, 2, 5)))
+WALK = Geometry(stride=(2, 1), padding=((0, 1), (1, 1)), dilation=(1, 1))
 Call = Callable[..., Any]
 
 
@@ -73,6 +76,9 @@ SMOOTH: dict[str, tuple[Call, tuple[np.ndarray, ...]]] = {
     "index_add": (lambda xp, b: xp.index_add((5,), wrapped(xp, np.array([0, 2, 2, 4])), b), (B,)),
     "index_add, a slice": (lambda xp, b: xp.index_add((3, 4), (1, slice(None)), b), (B,)),
     "scatter_add": (lambda xp, a: xp.scatter_add((3, 4), wrapped(xp, COLUMN), a[:, :1], 1), (A,)),
+    "conv": (lambda xp, x, w: xp.conv(x, w, WALK), (X, W)),
+    "conv_input": (lambda xp, g, w: xp.conv_input(g, w, WALK, (4, 5)), (Y, W)),
+    "conv_weight": (lambda xp, x, g: xp.conv_weight(x, g, WALK, (2, 3)), (X, Y)),
     "astype": (lambda xp, a: xp.astype(a, np.float64), (A,)),
 }
 CONSTANT: dict[str, tuple[Call, tuple[np.ndarray, ...]]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.backend import kernels
+from gyaku.backend import convolution, convolution_quick, kernels
 from gyaku.base.errors import DeviceError
 
 # Taken from the array library as they are (NumPy's names and meaning).
@@ -30,7 +30,10 @@ SHARED = (
 # Written in kernels.py because NumPy lacks them; each takes the array library first.
 KERNELS = "astype erf index_add scatter_add copy contiguous".split()
 
-VOCABULARY = frozenset(SHARED) | frozenset(KERNELS)
+# The three bilinear maps of a convolution.
+CONVOLUTIONS = "conv conv_input conv_weight".split()
+
+VOCABULARY = frozenset(SHARED) | frozenset(KERNELS) | frozenset(CONVOLUTIONS)
 
 
 class Namespace:
@@ -42,6 +45,8 @@ class Namespace:
             setattr(self, function, getattr(library, function))
         for function in KERNELS:
             setattr(self, function, kernels.bound(function, library))
+        for function in CONVOLUTIONS:
+            setattr(self, function, convolution.bound(function, library))
 
     def __repr__(self) -> str:
         return f"<namespace {self.name}>"
@@ -53,6 +58,8 @@ class Namespace:
 numpy_namespace = Namespace("numpy", np)
 for _name in kernels.QUICK:
     setattr(numpy_namespace, _name, getattr(kernels, f"quick_{_name}"))
+for _name in CONVOLUTIONS:
+    setattr(numpy_namespace, _name, getattr(convolution_quick, _name))
 NAMESPACES: dict[type, Any] = {np.ndarray: numpy_namespace}
 NAMESPACES.update(dict.fromkeys(np.sctypeDict.values(), numpy_namespace))  # NumPy returns scalars for 0-d results
 

@@ -371,3 +371,24 @@ def _tensordot(p: Params, a: Any, b: Any) -> Any:
 
 for _name, _run in (("einsum", _einsum), ("tensordot", _tensordot)):
     _enter(_name, "opaque", _run, lambda p, x, run=_run: _opaque_kinds(p, x, run))
+
+
+# --- the three maps of a convolution ---------------------------------------------------------------------------------
+def _conv_kinds(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    x, w = inputs
+    return [((x.shape[0], w.shape[0], *p["geometry"].out(x.shape[2:], w.shape[2:])), x.dtype, False)]
+
+
+def _conv_input_kinds(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    g, w = inputs
+    return [((g.shape[0], p["geometry"].groups * w.shape[1], *p["size"]), g.dtype, False)]
+
+
+def _conv_weight_kinds(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    x, g = inputs
+    return [((g.shape[1], x.shape[1] // p["geometry"].groups, *p["kernel"]), x.dtype, False)]
+
+
+_enter("conv", "opaque", lambda p, x, w: xp.conv(x, w, p["geometry"]), _conv_kinds)
+_enter("conv_input", "opaque", lambda p, g, w: xp.conv_input(g, w, p["geometry"], p["size"]), _conv_input_kinds)
+_enter("conv_weight", "opaque", lambda p, x, g: xp.conv_weight(x, g, p["geometry"], p["kernel"]), _conv_weight_kinds)

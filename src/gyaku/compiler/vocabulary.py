@@ -173,6 +173,19 @@ class TracerNamespace:
         """Return all products of two vectors."""
         return emit("outer", a, b)
 
+    # the three maps of a convolution
+    def conv(self, x: Any, w: Any, geometry: Any) -> Tracer:
+        """Return the convolution of ``x`` by the kernel ``w``."""
+        return emit("conv", x, w, geometry=geometry)
+
+    def conv_input(self, g: Any, w: Any, geometry: Any, size: Any) -> Tracer:
+        """Return the adjoint of ``conv`` in its input."""
+        return emit("conv_input", g, w, geometry=geometry, size=tuple(size))
+
+    def conv_weight(self, x: Any, g: Any, geometry: Any, kernel: Any) -> Tracer:
+        """Return the adjoint of ``conv`` in its kernel."""
+        return emit("conv_weight", x, g, geometry=geometry, kernel=tuple(kernel))
+
 
 def _ghost(x: Any) -> Any:
     """Return an array of the shape of ``x`` that takes no memory."""

@@ -32,6 +32,7 @@ from gyaku.nn.activation import (
     Tanh,
 )
 from gyaku.nn.containers import ModuleDict, ModuleList, ParameterList, Sequential
+from gyaku.nn.conv import Conv1d, Conv2d, ConvTranspose2d
 from gyaku.nn.dropout import Dropout, Dropout2d
 from gyaku.nn.embedding import Embedding
 from gyaku.nn.linear import Bilinear, Flatten, Identity, Linear, Unflatten
@@ -53,12 +54,12 @@ from gyaku.nn.module import Module
 from gyaku.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 
 __all__ = [
-    "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Bilinear", "CrossEntropyLoss", "Dropout",
-    "Dropout2d", "ELU", "Embedding", "Flatten", "GELU", "GroupNorm", "Hardtanh", "HingeEmbeddingLoss", "HuberLoss",
-    "Identity", "KLDivLoss", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss",
-    "Module", "ModuleDict", "ModuleList", "MultiClassHingeLoss", "MultiMarginLoss", "NLLLoss", "PReLU", "Parameter",
-    "ParameterList", "ReLU", "SELU", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh",
-    "Unflatten", "functional", "init", "penalty", "utils",
+    "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Bilinear", "Conv1d", "Conv2d", "ConvTranspose2d",
+    "CrossEntropyLoss", "Dropout", "Dropout2d", "ELU", "Embedding", "Flatten", "GELU", "GroupNorm", "Hardtanh",
+    "HingeEmbeddingLoss", "HuberLoss", "Identity", "KLDivLoss", "L1Loss", "LayerNorm", "LeakyReLU", "Linear",
+    "LogSigmoid", "LogSoftmax", "MSELoss", "Module", "ModuleDict", "ModuleList", "MultiClassHingeLoss",
+    "MultiMarginLoss", "NLLLoss", "PReLU", "Parameter", "ParameterList", "ReLU", "SELU", "Sequential", "SiLU",
+    "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Tanh", "Unflatten", "functional", "init", "penalty", "utils",
 ]  # fmt: skip
 
 

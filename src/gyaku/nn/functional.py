@@ -27,6 +27,7 @@ from gyaku.ops.activation import (
     softmax,
     softplus,
 )
+from gyaku.ops.conv import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from gyaku.ops.dropout import dropout, dropout2d
 from gyaku.ops.linear import bilinear, embedding, linear
 from gyaku.ops.loss import (
@@ -43,11 +44,11 @@ from gyaku.ops.loss_classes import cross_entropy, multi_class_hinge_loss, multi_
 from gyaku.ops.norm import batch_norm, group_norm, layer_norm
 
 __all__ = [
-    "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
-    "dropout2d", "elu", "embedding", "gelu", "group_norm", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div",
-    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mse_loss", "multi_class_hinge_loss",
-    "multi_margin_loss", "nll_loss", "one_hot", "pad", "prelu", "relu", "selu", "sigmoid", "silu", "smooth_l1_loss",
-    "softmax", "softplus", "tanh",
+    "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
+    "conv_transpose1d", "conv_transpose2d", "cross_entropy", "dropout", "dropout2d", "elu", "embedding", "gelu",
+    "group_norm", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu",
+    "linear", "log_softmax", "logsigmoid", "mse_loss", "multi_class_hinge_loss", "multi_margin_loss", "nll_loss",
+    "one_hot", "pad", "prelu", "relu", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
 _MODES = ("constant", "reflect", "replicate", "circular")

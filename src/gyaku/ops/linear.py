@@ -99,7 +99,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     try:
         if input._array.dtype != weight._array.dtype:
-            raise _other_type("linear (forward)", input, weight)
+            raise other_type("linear (forward)", input, weight)
     except AttributeError:
         raise DtypeError("linear (forward)", "x as a tensor", type(input).__name__, hint="gyaku.as_tensor(x)") from None
     if bias is None:
@@ -111,7 +111,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
     """Return y_k = x1 W_k x2 + b_k for x1 (..., I), x2 (..., J), W (K, I, J)."""
     for x in (input1, input2):
         if x._array.dtype != weight._array.dtype:
-            raise _other_type("bilinear (forward)", x, weight)
+            raise other_type("bilinear (forward)", x, weight)
     if input1.shape[:-1] != input2.shape[:-1]:
         raise ShapeError("bilinear (forward)", "the same leading dimensions", f"{input1.shape} and {input2.shape}")
     given = (input1, input2, weight) if bias is None else (input1, input2, weight, bias)
@@ -173,7 +173,8 @@ def _renormalize(weight: Tensor, input: Tensor, max_norm: float, norm_type: floa
                 write(weight, row * (max_norm / (length + 1e-7)), k)
 
 
-def _other_type(where: str, x: Tensor, weight: Tensor) -> DtypeError:
+def other_type(where: str, x: Tensor, weight: Tensor) -> DtypeError:
+    """Return the error for an input whose type of numbers is not that of the weights."""
     name = weight.dtype.name
     short = {"float32": "float", "float64": "double", "float16": "half"}[name]
     return DtypeError(where, f"x of {name}, as the weights", x.dtype.name, hint=f"x.{short}()")
