@@ -29,7 +29,7 @@ def run(case: OptimCase, params: list[Parameter], steps: range = range(12), **mo
 
 
 def test_every_optimizer_has_a_row() -> None:
-    names = {n for n in optim.__all__ if isinstance(getattr(optim, n), type) and n != "Optimizer"}
+    names = {n for n in optim.__all__ if isinstance(getattr(optim, n), type)} - {"Optimizer", "LBFGS"}
     assert names == {c.name for c in CASES}
 
 

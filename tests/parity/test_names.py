@@ -42,7 +42,7 @@ cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits mul
 kl_div pad logsigmoid"""
 INIT = """uniform_ normal_ constant_ zeros_ ones_ xavier_uniform_ xavier_normal_ kaiming_uniform_ kaiming_normal_
 orthogonal_ trunc_normal_ calculate_gain"""
-OPTIM = "SGD Adagrad RMSprop Adam AdamW NAdam RAdam Adadelta"
+OPTIM = "SGD Adagrad RMSprop Adam AdamW NAdam RAdam Adadelta LBFGS"
 SCHEDULES = """StepLR MultiStepLR ExponentialLR LinearLR CosineAnnealingLR CosineAnnealingWarmRestarts OneCycleLR
 ReduceLROnPlateau LambdaLR SequentialLR"""
 UTILS = "clip_grad_norm_ clip_grad_value_ parameters_to_vector vector_to_parameters"

@@ -349,6 +349,7 @@ class Found:
         """Visit an optimizer: parameters, hyper-parameters (their kind, not their value), what it remembers."""
         self._visit(type(o), name)
         self.optimizers.append(o)
+        self.refusal = self.refusal or o.untraceable
         o._dissolve()
         self._views += [o.__dict__.values(), o.param_groups, o._plans.values(), o._state.values()]
         for n, v in o.__dict__.items():

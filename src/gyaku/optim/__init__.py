@@ -6,10 +6,12 @@ from typing import Any
 
 from gyaku.base.errors import UnknownNameError
 from gyaku.optim import lr_scheduler, rules
+from gyaku.optim.lbfgs import LBFGS
 from gyaku.optim.optimizer import Optimizer
 from gyaku.optim.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, NAdam, RAdam, RMSprop
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",

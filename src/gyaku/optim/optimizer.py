@@ -68,6 +68,7 @@ class Optimizer:
 
     rule: ClassVar[staticmethod[[Any, Any, Any, Any, Any], Any] | None] = None
     counters: ClassVar[dict[str, float]] = {"step": 0.0}
+    untraceable: ClassVar[str] = ""  # why a step cannot be part of a compiled program
 
     def __init__(self, params: Iterable[Any], defaults: Group, options: Group | None = None) -> None:
         self.defaults: Group = {**defaults, **SHARED, **self._checked_options(options or {}, defaults)}
