@@ -71,7 +71,7 @@ def _narrowed(
     stuck = False
     while len(bracket) == 2 and count <= MOST and abs(bracket[1].t - bracket[0].t) * size >= tolerance_change:
         left, right = sorted(p.t for p in bracket)
-        t = cubic_minimum(*bracket, left, right)
+        t = cubic_minimum(bracket[0], bracket[1], left, right)
         margin = 0.1 * (right - left)
         if min(right - t, t - left) < margin:
             if stuck or t >= right or t <= left:
