@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import machine
+from gyaku.compiler.channels import channels_last
 from gyaku.compiler.emit import FINISHED, module_of
 from gyaku.compiler.fuse import Fusion, Unsupported
 from gyaku.compiler.pace import Pace, sensible_threads, work_of
@@ -42,7 +43,8 @@ class Executable:
     """
 
     def __init__(self, program: Program, threads: int | None = None, timed: bool = False) -> None:
-        self.program, self.timed = program, timed
+        self.program, self.timed = channels_last(program), timed
+        program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
         self._pace = Pace(self.threads, work_of(program)) if threads is None and self.threads > 1 else None
         Fusion(program)  # refuses what machine code cannot express

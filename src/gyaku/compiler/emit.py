@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import machine
+from gyaku.compiler.convolve import write_convolution
 from gyaku.compiler.denormals import flushed, kept
-from gyaku.compiler.fuse import Kernel
+from gyaku.compiler.fuse import CORRELATIONS, Kernel
 from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
 from gyaku.compiler.ir import Function
 from gyaku.compiler.loops import Writer
@@ -113,6 +114,9 @@ class Emitter:
             return self._rows_call(kernel, name)
         if kernel.kind == "python":
             return self._python_call(kernel)
+        if kernel.kind in CORRELATIONS:
+            storages = write_convolution(self.plan.fusion, kernel, name, self.functions)
+            return self._plain_call(name, storages)
         writer_of = {"mask": write_mask, "scatter": write_scatter}[kernel.kind]
         f, storages = writer_of(self.plan.fusion, kernel, name)
         self.functions[name] = f

@@ -14,6 +14,7 @@ from gyaku.compiler.scalar import writable
 from gyaku.compiler.views import Storage, View, whole
 
 VIEWS = ("reshape", "transpose", "broadcast_to", "slice", "flip", "require_range")
+CORRELATIONS = ("correlate", "correlate_weight")
 _REDUCTIONS = ("sum", "prod", "amax", "amin", "any", "all", "argmax", "argmin")
 
 
@@ -22,8 +23,9 @@ class Unsupported(Exception):
 
 
 class Kernel:
-    """One piece of machine code: ``kind`` is map, reduce, product, pack, rows, mask, scatter or python.
+    """One piece of machine code.
 
+    ``kind`` is map, reduce, product, pack, rows, mask, scatter, correlate, correlate_weight or python.
     ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how
     many pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
     """
@@ -67,6 +69,7 @@ class Fusion:
         self.alias: dict[Var, Equation] = {}  # values that are views of others
         self.literals: dict[Var, Any] = {}
         self.storages: list[Storage] = []
+        self.scratch: Storage | None = None  # memory of each thread for a picture with its border
         for i, v in enumerate(program.inputs):
             if not supported(v.dtype):
                 raise Unsupported(f"an input of {v.dtype}")
@@ -100,6 +103,8 @@ class Fusion:
             self._reduce(e)
         elif e.op == "matmul" and _plain_product(e):
             self._product(e)
+        elif e.op in CORRELATIONS:
+            self._convolution(e)
         elif e.op == "mask":
             self._put(e, None, "mask", e.output.shape)
         elif e.op == "scatter_add" or (e.op == "index_add" and _arrays_lead(e)):
@@ -185,6 +190,16 @@ class Fusion:
             None,
         )
         self._put(e, place, "reduce", x.shape, axes)
+
+    def _convolution(self, e: Equation) -> None:
+        """A convolution; the threads' scratch memory grows to the largest picture."""
+        if self.scratch is None:
+            self.scratch = Storage("private", len(self.storages), np.uint8, 0)
+            self.storages.append(self.scratch)
+        x = e.vars[0]
+        nbytes = math.prod(e.param("scheme").size) * x.shape[3] * x.dtype.itemsize
+        self.scratch.size = max(self.scratch.size, nbytes)
+        self._put(e, None, e.op, e.output.shape)
 
     def _product(self, e: Equation) -> None:
         """A product; a stack of matrices by one matrix is one product of all their rows."""
@@ -426,6 +441,8 @@ def split_of(kernel: Kernel) -> tuple[int, int]:
             sizes = []
     elif kernel.kind == "mask":
         sizes = [s for s in kernel.shape if s != 1]
+    elif kernel.kind in CORRELATIONS:
+        sizes = list(kernel.shape) if kernel.shape[0] > 1 else []
     else:
         sizes = []
     if not sizes:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 
 from gyaku.backend.threads import available_threads
-from gyaku.compiler.fuse import VIEWS
+from gyaku.compiler.convolution import CONVOLUTIONS
+from gyaku.compiler.convolution import flops as convolution_flops
+from gyaku.compiler.fuse import CORRELATIONS, VIEWS
 from gyaku.compiler.program import Program
 
 _WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
@@ -25,6 +27,8 @@ def work_of(program: Program) -> float:
     for e in program.equations:
         if e.op == "matmul":
             flops += 2 * e.output.size * e.vars[0].shape[-1]
+        elif e.op in CORRELATIONS or e.op in CONVOLUTIONS:
+            flops += convolution_flops(e)
         elif e.op not in VIEWS:
             flops += e.output.size
             bytes_moved += e.output.nbytes // 4

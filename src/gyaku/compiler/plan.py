@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.compiler.fuse import Fusion, Kernel, Unsupported
+from gyaku.compiler.fuse import CORRELATIONS, Fusion, Kernel, Unsupported
 from gyaku.compiler.gemm import packed_size
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.views import Storage, View, whole
@@ -139,6 +139,10 @@ class Plan:
             for v in kernel.sources:
                 if v not in self.fusion.literals or v in self.fusion.views:
                     task.reads.append((view(v), self._aligned(kernel, view(v))))
+        elif kernel.kind in CORRELATIONS:
+            by_sample = 1 if kernel.kind == "correlate" else 2  # the weights are for all samples
+            given = [view(v) for v in kernel.equations[0].vars]
+            task.reads = [(v, i < by_sample and self._own_samples(kernel, v)) for i, v in enumerate(given)]
         else:
             task.reads = [(view(v), False) for v in kernel.read]
         task.writes += [self.fusion.views[v].storage for v in kernel.stores]
@@ -156,6 +160,17 @@ class Plan:
         rows, width = storage.split
         reach = view.offset + sum((s - 1) * st for s, st in zip(view.shape, view.strides, strict=True) if st != stride)
         return kernel.rows == rows and stride == width and 0 <= reach < width and min(view.strides, default=0) >= 0
+
+    def _own_samples(self, kernel: Kernel, view: View) -> bool:
+        """Whether a thread convolves only samples that it wrote itself."""
+        storage, rows = view.storage.root, kernel.rows
+        if rows <= 1 or storage.split is None or view.ndim != 4:
+            return self._own(kernel, view, view.strides[0])
+        samples = view.shape[0]
+        even = rows == samples or (samples % rows == 0 and rows % self.threads == 0)
+        alike = Kernel("map", view.shape)
+        alike.rows = samples
+        return even and self._own(alike, view, view.strides[0])
 
     def _aligned(self, kernel: Kernel, view: View) -> bool:
         if kernel.rows <= 0:
@@ -354,7 +369,7 @@ class Plan:
         for storage in self.fusion.storages:
             if storage.kind == "private" and storage.same is None:
                 self.offsets[storage] = self.private_bytes
-                self.private_bytes += ALIGN
+                self.private_bytes += -(-storage.nbytes // ALIGN) * ALIGN
 
     def bounds(self, rows: int, thread: int) -> tuple[int, int]:
         """Return the rows that a thread does."""

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import scalar
+from gyaku.compiler.convolution import flops as convolution_flops
 from gyaku.compiler.cpu import Executable
-from gyaku.compiler.fuse import Kernel
+from gyaku.compiler.fuse import CORRELATIONS, Kernel
 from gyaku.compiler.plan import BARRIER, Task
 from gyaku.compiler.program import Equation, Program
 
@@ -111,6 +112,8 @@ def _flops(kernel: Kernel) -> int:
     if kernel.kind == "product":
         extra = kernel.extra
         return 2 * int(extra["m"]) * int(extra["n"]) * int(extra["k"])
+    if kernel.kind in CORRELATIONS:
+        return convolution_flops(kernel.equations[0])
     if kernel.kind in ("map", "reduce"):
         return math.prod(kernel.shape) * sum(scalar.cost(e) for e in kernel.equations)
     return 0
