@@ -101,6 +101,140 @@ def test_epochs_are_the_loops_of_eager() -> None:
     assert compiled.traces == 2 and found[0]["y"] is None and 0 <= found[0]["right"] <= 1
 
 
+def tiny(**options: Any) -> tuple[Any, Any, Any]:
+    """A step that draws nothing, as short epochs in one call want it."""
+    gy.manual_seed(2)
+    model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x: Any, t: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, optimizer, step
+
+
+@pytest.mark.parametrize("runner", ["interpret", "cpu"])
+@pytest.mark.parametrize("batch", [10, 16])
+def test_epochs_that_share_a_call_have_the_bits_of_epochs_one_by_one(runner: str, batch: int, monkeypatch: Any) -> None:
+    if runner == "cpu":
+        pytest.importorskip("llvmlite")
+    ends = []
+    for chunk, on_epoch in ((0.1, None), (0.1, lambda epoch, means: None), (0.0, None)):
+        monkeypatch.setattr("gyaku.compiler.compiled.CHUNK", chunk)  # 0: no limit
+        model, _, step = tiny()
+        generator = gy.Generator(3, stream=1)
+        compiled = gy.compile(step, runner=runner)
+        found = compiled.epochs(X, T, batch_size=batch, epochs=7, generator=generator, on_epoch=on_epoch)
+        ends.append((found, generator.get_state(), [a.tobytes() for a in arrays(model)]))
+    assert ends[0] == ends[1] == ends[2] and len(ends[0][0]) == 7
+
+
+def test_epochs_take_turns_at_a_generator_that_the_step_draws_from_too() -> None:
+    ends = []
+    for on_epoch in (None, lambda epoch, means: None):
+        model, _, step = world()
+        gy.manual_seed(8)
+        gy.compile(step, runner="interpret").epochs(X, T, batch_size=10, epochs=4, on_epoch=on_epoch)
+        ends.append((gy.get_rng_state(), [a.tobytes() for a in arrays(model)]))
+    assert ends[0] == ends[1]
+
+
+def test_an_interrupt_leaves_the_generator_behind_the_epoch_it_came_in(monkeypatch: Any) -> None:
+    _, _, step = tiny()
+    compiled = gy.compile(step, runner="interpret")
+    compiled.epochs(X, T, batch_size=10)
+    monkeypatch.setattr("gyaku.compiler.compiled.CHUNK", 1e-12)  # one step a call
+
+    def hyper(k: int) -> dict[str, float]:
+        if k == 17:  # the third epoch of seven steps
+            raise KeyboardInterrupt
+        return {"lr": 0.01}
+
+    stopped, wanted = gy.Generator(5), gy.Generator(5)
+    with pytest.raises(KeyboardInterrupt):
+        compiled.epochs(X, T, batch_size=10, epochs=6, generator=stopped, hyper=hyper)
+    for _ in range(3):
+        wanted.permutation(70)
+    assert stopped.get_state() == wanted.get_state()
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 512, 4096, 4097, 70_000])
+def test_orders_are_the_generators_permutations(n: int) -> None:
+    pytest.importorskip("llvmlite")
+    from gyaku.compiler.shuffle import permutations
+
+    a, b = gy.Generator(5, stream=3, counter=2), gy.Generator(5, stream=3, counter=2)
+    assert np.array_equal(permutations(a, n, 3), [b.permutation(n) for _ in range(3)])
+    assert a.get_state() == b.get_state() and np.array_equal(a.permutation(9), b.permutation(9))
+
+
+def test_words_that_share_their_upper_bits_or_are_equal_keep_their_order(monkeypatch: Any) -> None:
+    pytest.importorskip("llvmlite")
+    from gyaku.compiler.shuffle import permutations
+
+    words = np.repeat(RNG.integers(0, 2**63, 40, dtype=np.uint64) >> np.uint64(60), 5) * np.uint64(3)
+    words = RNG.permutation(np.concatenate([words, words << np.uint64(61)]))
+    generator = gy.Generator(1)
+    monkeypatch.setattr(generator, "raw", lambda n: words[:n])
+    assert np.array_equal(permutations(generator, 400, 1)[0], np.argsort(words, kind="stable"))
+
+
+def two_groups() -> tuple[Any, Any, Any]:
+    gy.manual_seed(2)
+    model = nn.Linear(6, 3)
+    groups = [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.2}]
+    optimizer = optim.Adam(groups, lr=0.05)
+
+    def step(x: Any, t: Any) -> Any:
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, optimizer, step
+
+
+@pytest.mark.parametrize("runner", ["interpret", "cpu"])
+def test_pairs_and_single_groups_vary_by_step(runner: str) -> None:
+    if runner == "cpu":
+        pytest.importorskip("llvmlite")
+    rows, lr = RNG.integers(0, 70, (6, 16)), np.geomspace(0.1, 0.01, 6)
+    betas = np.stack([np.linspace(0.95, 0.85, 6), np.full(6, 0.99)], axis=1)
+    model, optimizer, step = two_groups()
+    one = gy.compile(step, runner=runner)
+    for k, row in enumerate(rows):
+        optimizer.param_groups[1]["lr"] = float(lr[k])
+        for group in optimizer.param_groups:
+            group["betas"] = tuple(betas[k].tolist())
+        one(gy.tensor(X[row]), gy.tensor(T[row]))
+    left, groups = arrays(model), [dict(g, params=None) for g in optimizer.param_groups]
+    model, optimizer, step = two_groups()
+    many = gy.compile(step, runner=runner)
+    many.steps(X, T, rows=rows, hyper={(1, "lr"): lr, "betas": betas})
+    assert all(np.array_equal(a, b) for a, b in zip(arrays(model), left, strict=True)) and many.traces == 1
+    assert [dict(g, params=None) for g in optimizer.param_groups] == groups
+
+
+def test_what_cannot_vary_by_step_is_refused() -> None:
+    _, optimizer, step = two_groups()
+    compiled = gy.compile(step, runner="interpret")
+    for hyper, error in (
+        ({"betas": [0.9, 0.9]}, ValueError),
+        ({"lr": [[0.1, 0.1]] * 2}, ValueError),
+        ({(2, "lr"): [0.1, 0.1]}, ValueError),
+        ({(0, "momentum"): [0.1, 0.1]}, ValueError),
+        ({"amsgrad": [1.0, 1.0]}, ValueError),
+    ):
+        with pytest.raises(error, match="steps"):
+            compiled.steps(X, T, rows=[[0], [1]], hyper=hyper)
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999) and not optimizer.param_groups[0]["amsgrad"]
+
+
 def test_drop_last_order_and_stopping() -> None:
     _, _, step = world()
     seen: list[Any] = []

@@ -27,6 +27,11 @@ class Entry:
         self.traced, self.executable, self.grads, self.reason = traced, executable, grads, reason
         self.before: Any = None  # the program as it was traced
         self.contiguous = False  # the executable wants arrays in C order and leaves range checks to us
+        self.each = float("inf")  # seconds a step inside one call of many, when that was quickest
+
+    def took(self, seconds: float) -> None:
+        """Take note of how long a step took inside a call of many (the first call also compiles)."""
+        self.each = min(seconds, self.each, 0.01)
 
     def fits(self, grads: tuple[bool, ...], found: Found, numbers: list[float]) -> bool:
         """Return whether the program is right for these gradients at the start, and for these numbers."""
@@ -209,6 +214,10 @@ class Bound:
             results = self.entry.executable.run(arrays)
         self.after(tensors, 1, results)
         return self.result(self.traced.result, tensors, results)
+
+    def group(self, source: tuple[Any, ...]) -> int:
+        """Return the number, through all optimizers, of the group that a hyper-parameter belongs to."""
+        return sum(len(o.param_groups) for o in self.found.optimizers[: source[1]]) + int(source[2])
 
     def straight(self) -> bool:
         """Return whether all state lies in C order."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from gyaku.base.errors import ArgumentError, ShapeError, TraceError
 from gyaku.compiler import interpret
 from gyaku.compiler import steps as many
 from gyaku.compiler.arguments import Arguments
-from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, number_at, ranges_of
+from gyaku.compiler.binding import Bound, Entry, SharedMemory, grads_of, ranges_of
+from gyaku.compiler.epochs import CHUNK, Training, checked
 from gyaku.compiler.found import Found, mode_key
 from gyaku.compiler.passes import optimized
 from gyaku.compiler.primitives import OutOfRange
 from gyaku.compiler.program import Program
 from gyaku.compiler.recorder import Live
 from gyaku.compiler.trace import SideEffect, Trace, Traced
+from gyaku.compiler.varying import Varying, joined
 from gyaku.core.mode import state
 from gyaku.core.tensor import new_tensor
 
@@ -48,6 +51,7 @@ class Compiled:
         self._failures = 0
         self._wide = False
         self._never = False  # no call can be compiled
+        self._eager = Entry(None)  # stands for such calls
         self._lacking: type[BaseException] = OutOfRange  # what the runner raises for what it cannot express
         self._lock = threading.RLock()
 
@@ -230,51 +234,51 @@ class Compiled:
             warnings.warn(f"compile: {self.function!r} runs eagerly: {reason}.", stacklevel=5)
 
     # -- many steps -----------------------------------------------------------------------------------------------
-    def steps(self, *sources: Any, rows: Any, hyper: dict[str, Any] | None = None, rng: Any = None) -> Any:
+    def steps(self, *sources: Any, rows: Any, hyper: Mapping[Any, Any] | None = None, rng: Any = None) -> Any:
         """Run one step for each line of ``rows`` (steps, batch), all inside one call that lets other threads run.
 
-        Step k is ``function(*(s[rows[k]] for s in sources))``. ``hyper`` gives hyper-parameters of all groups one value
-        a step (``{"lr": array}``); ``rng`` (steps, 3) is seed, stream and counter of the default generator before each.
+        Step k is ``function(*(s[rows[k]] for s in sources))``. ``hyper`` gives hyper-parameters a value a step: of all
+        groups that have them (``{"lr": array}``; ``{"betas": (steps, 2)}``), or of one (``{(1, "lr"): array}``).
+        ``rng`` (steps, 3) is seed, stream and counter of the default generator before each step.
         Returns the function's results with a leading axis of steps.
         """
         arrays = many.plain_sources(sources)
         rows = many.checked_rows(rows, len(arrays[0]))
-        hyper = {name: np.asarray(values, dtype=np.float64) for name, values in (hyper or {}).items()}
-        if any(v.shape != rows.shape[:1] for v in hyper.values()):
-            raise ShapeError("steps", f"one value a step ({len(rows)})", str({k: v.shape for k, v in hyper.items()}))
         if len(rows) == 0:
             raise ShapeError("steps", "at least one step", "none")
-        if self._never:
-            groups = [g for o in Found(self.function).optimizers for g in o.param_groups]
-            return many.one_by_one(self, groups, arrays, rows, hyper, rng)
         with self._lock:
+            return self._several(arrays, rows, lambda steps: hyper or {}, rng)[1]
+
+    def _several(self, arrays: Any, rows: Any, hyper: Callable[[int], Any], rng: Any = None, limit: float = 0) -> Any:
+        """Run the steps of ``rows``, or as many of the first as fit into ``limit`` seconds; return (number, results).
+
+        ``hyper(n)`` gives the hyper-parameters of the first n steps.
+        """
+        if self._never:
+            bound, found, entry = None, Found(self.function), self._eager
+        else:
             bound, _ = self._bound(tuple([new_tensor(a[rows[0]]) for a in arrays]), {})
-            groups = [g for o in bound.found.optimizers for g in o.param_groups]
-            if not many.can_run_many(bound, arrays, rows) or not self._same_truths(bound, hyper):
-                return many.one_by_one(self, groups, arrays, rows, hyper, rng)
-            try:
-                results = many.run_many(bound, arrays, rows, hyper, rng)
-            except self._lacking as lacking:
-                self._give_up(bound, lacking)
-                return many.one_by_one(self, groups, arrays, rows, hyper, rng)
-            for group in groups:
-                group.update({name: float(values[-1]) for name, values in hyper.items() if name in group})
-            return results
+            found, entry = bound.found, bound.entry
+        rows = rows[: int(limit / entry.each) or 1] if limit else rows
+        groups = [g for o in found.optimizers for g in o.param_groups]
+        began, varying = time.perf_counter(), Varying(hyper(len(rows)), len(rows), groups)
+        results = self._run_several(bound, arrays, rows, varying, rng)
+        if results is None:
+            results = many.one_by_one(self, groups, arrays, rows, varying, rng)
+        entry.took((time.perf_counter() - began) / len(rows))
+        return len(rows), results
 
-    def _same_truths(self, bound: Bound, hyper: dict[str, Any]) -> bool:
-        """Return whether the program asked nothing of a hyper-parameter that the steps would answer otherwise."""
-        conditions = bound.traced.conditions
-        if conditions is None:
-            return True
-        asked = {s[3] for s in conditions.sources if s[0] == "hyper"} & set(hyper)
-        if any(s[0] == "counter" for s in conditions.sources):
-            return False
-        steps = len(next(iter(hyper.values()))) if asked else 0
-
-        def number(k: int, s: Any) -> float:
-            return float(hyper[s[3]][k]) if s[3] in asked else number_at(s, bound.found, ())
-
-        return all(conditions.hold(functools.partial(number, k)) for k in range(steps))
+    def _run_several(self, bound: Bound | None, arrays: Any, rows: Any, varying: Varying, rng: Any) -> Any:
+        """Run the steps in one call of machine code; None where Python has to go from step to step."""
+        if bound is None or not many.can_run_many(bound, arrays, rows) or not many.same_truths(bound, varying, rows):
+            return None
+        try:
+            results = many.run_many(bound, arrays, rows, varying, rng)
+        except self._lacking as lacking:
+            self._give_up(bound, lacking)
+            return None
+        varying.put(bound.groups, -1)
+        return results
 
     def epochs(
         self,
@@ -285,30 +289,43 @@ class Compiled:
         drop_last: bool = False,
         shuffle: bool = True,
         on_epoch: Callable[[int, Any], Any] | None = None,
-        hyper: Callable[[int], dict[str, float]] | None = None,
+        hyper: Callable[[int], dict[Any, Any]] | None = None,
     ) -> list[Any]:
         """Run whole epochs of shuffled mini-batches and return the mean of the function's scalar results for each.
 
         The order of an epoch is ``generator.permutation(n)`` (the default generator's unless given). ``hyper(step)``
-        gives hyper-parameters by step, from 0 on. ``on_epoch(epoch, means)`` is called after each; True ends training.
-        Machine code runs for at most about 0.1 s at a time, so Ctrl-C is heard.
+        gives hyper-parameters by step, from 0 on, as ``steps`` takes them. ``on_epoch(epoch, means)`` is called after
+        each; True ends training. Machine code runs for at most about 0.1 s at a time, so Ctrl-C is heard.
         """
-        many.checked_epochs(batch_size, epochs)
-        arrays, pace, step, found = many.plain_sources(sources), many.Pace(), 0, []
-        for epoch in range(1, epochs + 1):
-            n, mean = len(arrays[0]), many.Mean()
-            order = (generator or default_generator).permutation(n) if shuffle else np.arange(n)
-            for rows in many.batches_of(order, batch_size, drop_last):
-                while len(rows):
-                    part, rows = np.split(rows, [pace.steps(rows.shape[1])])
-                    values = by_name([hyper(step + k) for k in range(len(part))]) if hyper is not None else None
-                    run = functools.partial(self.steps, *arrays, rows=part, hyper=values)
-                    mean.add(pace.run(run, part.shape[1], len(part)), part.shape[1])
-                    step += len(part)
-            found.append(mean.value())
-            if on_epoch is not None and on_epoch(epoch, found[-1]) is True:
-                break
-        return found
+        checked(batch_size, epochs)
+        arrays = many.plain_sources(sources)
+        drawn_from = (generator or default_generator) if shuffle else None
+
+        def run(rows: Any, step: int) -> Any:
+            def values(steps: int) -> Any:
+                return joined([hyper(step + k) for k in range(steps)]) if hyper is not None else {}
+
+            with self._lock:
+                return self._several(arrays, rows, values, limit=CHUNK)
+
+        alone = functools.partial(self._leaves_alone, drawn_from)
+        training = Training(run, alone, self._orders(), len(arrays[0]), batch_size, drop_last, drawn_from)
+        return training.epochs(epochs, on_epoch)
+
+    def _leaves_alone(self, generator: Generator | None) -> bool:
+        """Return whether the program of the last call does not draw from ``generator``."""
+        bound = self._last
+        if bound is None or bound.entry.traced is None:
+            return False
+        return not any(g is generator for g, _ in bound.draws)
+
+    def _orders(self) -> Callable[[Generator, int, int], Any]:
+        """Return what draws the orders of the rows for some epochs."""
+        if self.runner == "cpu" and importlib.util.find_spec("llvmlite") is not None:
+            from gyaku.compiler.shuffle import permutations
+
+            return permutations
+        return lambda generator, n, count: np.stack([generator.permutation(n) for _ in range(count)])
 
     # -- looking --------------------------------------------------------------------------------------------------
     def program(self, *args: Any, before: bool = False, **kwargs: Any) -> Program:
@@ -331,11 +348,6 @@ class Compiled:
             if bound.entry.traced is None:
                 raise TraceError("explain", "a function that can be compiled", bound.entry.reason)
             return bound.entry.executable.explain(bound.fill(*taken))
-
-
-def by_name(rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Return {name: values} of dictionaries with the same names."""
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _used(entry: Entry, found: Found) -> set[int]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
-from gyaku.base.errors import ArgumentError, DtypeError, ShapeError
-from gyaku.compiler.binding import Bound
+from gyaku.base.errors import DtypeError, ShapeError
+from gyaku.compiler.binding import Bound, number_at
 from gyaku.compiler.primitives import within
+from gyaku.compiler.varying import Varying
 from gyaku.core.tensor import Tensor, new_tensor
-
-CHUNK = 0.1  # seconds that one call of machine code may take: between two of them Python looks up
 
 
 def plain_sources(sources: tuple[Any, ...]) -> list[Any]:
@@ -36,15 +35,16 @@ def checked_rows(rows: Any, n: int) -> Any:
     return found
 
 
-def run_many(bound: Bound, arrays: list[Any], rows: Any, hyper: dict[str, Any], states: Any) -> Any:
+def run_many(bound: Bound, arrays: list[Any], rows: Any, hyper: Varying, states: Any) -> Any:
     """Run one step for each line of ``rows`` and return the function's results, each with a leading axis of steps."""
     steps, tensors = len(rows), [new_tensor(a[rows[0]]) for a in arrays]
     inputs = list(bound.fill(tensors, ()))
     gathered = {i: (arrays[k], rows) for i, k in bound.args}
-    varying: dict[int, Any] = {}
+    varying: dict[int, Any] = {}  # by number of the input: one value a step
     for i, source in bound.hypers:
-        if len(source) == 4 and source[3] in hyper:
-            varying[i] = np.ascontiguousarray(hyper[source[3]], dtype=np.float64)
+        values = hyper.values(bound.group(source), source[3:])
+        if values is not None:
+            varying[i] = values
     sources = bound.traced.sources
     for i, v in enumerate(bound.traced.program.inputs):
         if sources[v][0] == "rng":
@@ -83,14 +83,29 @@ def can_run_many(bound: Bound, arrays: list[Any], rows: Any) -> bool:
     return True
 
 
+def same_truths(bound: Bound, hyper: Varying, rows: Any) -> bool:
+    """Return whether the program asked nothing of a hyper-parameter that the steps would answer otherwise."""
+    conditions = bound.traced.conditions
+    if conditions is None:
+        return True
+    if any(s[0] == "counter" for s in conditions.sources):
+        return False
+    moving = {s: hyper.values(bound.group(s), s[3:]) for s in conditions.sources if s[0] == "hyper"}
+    moving = {s: values for s, values in moving.items() if values is not None}
+
+    def number(k: int, s: Any) -> float:
+        return float(moving[s][k]) if s in moving else number_at(s, bound.found, ())
+
+    return all(conditions.hold(functools.partial(number, k)) for k in range(len(rows) if moving else 0))
+
+
 def one_by_one(
-    call: Callable[..., Any], groups: list[Any], arrays: list[Any], rows: Any, hyper: Any, states: Any
+    call: Callable[..., Any], groups: list[Any], arrays: list[Any], rows: Any, hyper: Varying, states: Any
 ) -> Any:
     """Run the steps one call after the other and stack the results."""
     results = []
     for k, row in enumerate(rows):
-        for group in groups:
-            group.update({name: float(values[k]) for name, values in hyper.items() if name in group})
+        hyper.put(groups, k)
         if states is not None:
             default_generator.set_state(dict(zip(("seed", "stream", "counter"), map(int, states[k]))))
         results.append(call(*[new_tensor(a[row]) for a in arrays]))
@@ -108,94 +123,3 @@ def stacked(results: list[Any]) -> Any:
     if isinstance(first, dict):
         return {k: stacked([r[k] for r in results]) for k in first}
     return np.array(results) if isinstance(first, (int, float)) else first
-
-
-class Mean:
-    """The mean of a function's scalar results over the samples of an epoch."""
-
-    def __init__(self) -> None:
-        self.sums: Any = None
-        self.n = 0
-
-    def add(self, results: Any, batch: int) -> None:
-        """Add the results of some steps of one batch size."""
-        sums = summed(results, batch)
-        self.sums = sums if self.sums is None else added(self.sums, sums)
-        self.n += batch * first_length(results)
-
-    def value(self) -> Any:
-        """Return the means, in the structure of the result; None where a result is no scalar."""
-        return divided(self.sums, self.n)
-
-
-def summed(results: Any, batch: int) -> Any:
-    """Return batch times the sum over the steps of each scalar."""
-    if isinstance(results, (tuple, list)):
-        return tuple([summed(r, batch) for r in results])
-    if isinstance(results, dict):
-        return {k: summed(r, batch) for k, r in results.items()}
-    array = results._array if isinstance(results, Tensor) else results
-    one = isinstance(array, np.ndarray) and array.ndim == 1
-    return float(array.sum(dtype=np.float64)) * batch if one else None
-
-
-def first_length(results: Any) -> int:
-    """Return the number of steps that results were stacked from."""
-    if isinstance(results, dict):
-        results = tuple(results.values())
-    if isinstance(results, (tuple, list)):
-        return max((first_length(r) for r in results), default=0)
-    return len(results) if isinstance(results, (Tensor, np.ndarray)) and results.ndim else 0
-
-
-def added(a: Any, b: Any) -> Any:
-    """Return two sums of one structure, added."""
-    if isinstance(a, tuple):
-        return tuple([added(x, y) for x, y in zip(a, b)])
-    if isinstance(a, dict):
-        return {k: added(a[k], b[k]) for k in a}
-    return None if a is None or b is None else a + b
-
-
-def divided(a: Any, n: int) -> Any:
-    """Return sums divided by a number of samples."""
-    if isinstance(a, tuple):
-        return tuple([divided(x, n) for x in a])
-    if isinstance(a, dict):
-        return {k: divided(x, n) for k, x in a.items()}
-    return None if a is None or not n else a / n
-
-
-def batches_of(order: Any, batch_size: int, drop_last: bool) -> Iterator[Any]:
-    """Yield rows (steps, batch): all whole batches, then the smaller rest."""
-    whole = len(order) // batch_size * batch_size
-    if whole:
-        yield order[:whole].reshape(-1, batch_size)
-    if whole < len(order) and not drop_last:
-        yield order[None, whole:]
-
-
-class Pace:
-    """How many steps fit into one call, from how long the last ones took."""
-
-    def __init__(self) -> None:
-        self.each: dict[int, float] = {}
-
-    def steps(self, batch: int) -> int:
-        """Return the number of steps of the next call; the first one is alone."""
-        return max(1, int(CHUNK / self.each[batch])) if batch in self.each else 1
-
-    def run(self, work: Callable[[], Any], batch: int, steps: int) -> Any:
-        """Carry out some steps and remember what one took (not the first, which compiles)."""
-        start = time.perf_counter()
-        result = work()
-        took = (time.perf_counter() - start) / steps
-        self.each[batch] = min(took, self.each.get(batch, 0.01))
-        return result
-
-
-def checked_epochs(batch_size: int, epochs: int) -> None:
-    """Refuse numbers below 1."""
-    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ArgumentError("epochs", f"{name} of at least 1", repr(value))
