@@ -90,7 +90,8 @@ def test_two_classes_and_values() -> None:
     close(*both(lambda: MLP(2, [6], 2, activation="tanh"), (x, x[:, ::-1] * 2.0))[1::2])
 
 
-def test_two_trainings_have_the_same_bits_however_the_calls_are_cut() -> None:
+@pytest.mark.parametrize("schedule", ["cosine", "onecycle"])
+def test_two_trainings_have_the_same_bits_however_the_calls_are_cut(schedule: str) -> None:
     class Every(Callback):
         seen = 0
 
@@ -101,7 +102,7 @@ def test_two_trainings_have_the_same_bits_however_the_calls_are_cut() -> None:
     every = Every()
     runs = [(network(), callbacks) for callbacks in ((), (), (every,), (Probe(*clouds(8)),))]
     rows = [
-        fit(m, clouds(), epochs=4, batch_size=16, schedule="cosine", callbacks=c, compile=True).rows for m, c in runs
+        fit(m, clouds(), epochs=4, batch_size=16, schedule=schedule, callbacks=c, compile=True).rows for m, c in runs
     ]
     assert rows[0] == rows[1] == rows[2] == rows[3] and every.seen == 20
     for model, _ in runs[1:]:

@@ -80,7 +80,7 @@ class CompiledStep:
             fit = min(fit, max(1, MOST // (self.sample * size)))
         return min(fit, self.data.alike(batch))
 
-    def run(self, epoch: int, batch: int, steps: int, hyper: dict[str, Array]) -> tuple[Array, Array]:
+    def run(self, epoch: int, batch: int, steps: int, hyper: dict[tuple[int, str], Array]) -> tuple[Array, Array]:
         """Train on some batches of one size and return losses and scores, one a step. Raises ``Fallback``."""
         started, size = time.perf_counter(), self.data.size_of(batch)
         x, t, rows = self.data.take_many(epoch, batch, steps)

@@ -199,8 +199,7 @@ class Loop:
         unseen = min([self._next_seen(c) - self.batch for c in self.watchers], default=self.batches)
         if unseen <= 0:
             self._emit("on_batch_start")
-        one = unseen <= 0 or not self.schedule.one_rate(self.optimizer)
-        losses, scores = self._steps(compiled, 1 if one else min(unseen, compiled.count(self.batch)))
+        losses, scores = self._steps(compiled, 1 if unseen <= 0 else min(unseen, compiled.count(self.batch)))
         good = int(np.isfinite(losses).argmin()) if not np.isfinite(losses).all() else len(losses)
         if good < len(losses):
             raise self._diverged_after(compiled, good, float(losses[good]), losses[:good], scores[:good])
@@ -228,13 +227,13 @@ class Loop:
             for _ in range(steps):
                 self.schedule.after_batch()
             return found
-        rates = self.schedule.rates(steps, self.optimizer)
-        behind = [group["lr"] for group in groups]
-        for group in groups:
-            group["lr"] = rates[0]
-        found = compiled.run(self.epoch, self.batch, steps, {"lr": np.array(rates)})
-        for group, lr in zip(groups, behind, strict=True):
-            group["lr"] = lr
+        moved = self.schedule.moved(steps, self.optimizer)
+        behind = {(i, name): groups[i][name] for i, name in moved}
+        for (i, name), values in moved.items():
+            groups[i][name] = tuple(values[0].tolist()) if values.ndim > 1 else float(values[0])
+        found = compiled.run(self.epoch, self.batch, steps, moved)
+        for (i, name), value in behind.items():
+            groups[i][name] = value
         return found
 
     def _keep(self) -> None:
@@ -256,8 +255,7 @@ class Loop:
             part.load_state_dict(tensors_of(held))
         self.batch = first
         while self.batch < bad:
-            one = not self.schedule.one_rate(self.optimizer)
-            steps = 1 if one else min(bad - self.batch, compiled.data.alike(self.batch))
+            steps = min(bad - self.batch, compiled.data.alike(self.batch))
             self._steps(compiled, steps)
             self.batch += steps
         if good:

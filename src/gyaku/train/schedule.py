@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from gyaku.base.errors import ArgumentError, DtypeError, UnknownNameError
 
 # name -> (learning rate when none is given, takes momentum)
@@ -20,6 +22,7 @@ OPTIMIZERS: dict[str, tuple[float, bool]] = {
     "radam": (0.002, False),
     "adadelta": (1.0, False),
 }
+_MOVING = ("lr", "betas", "momentum")  # what schedulers of single batches set
 SCHEDULES = ("constant", "cosine", "onecycle", "step", "exponential", "plateau")
 CLASSES = {
     "sgd": "SGD", "momentum": "SGD", "nesterov": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam",
@@ -92,18 +95,15 @@ class Schedule:
             raise ArgumentError("schedule", "a scheduler of the optimizer in use", "one of another optimizer")
         self.inner, self.watches = schedule, type(schedule).__name__ == "ReduceLROnPlateau"
 
-    def one_rate(self, optimizer: Any) -> bool:
-        """Return whether one learning rate for all groups is all that moves within an epoch."""
-        rates = {group["lr"] for group in optimizer.param_groups}
-        return not self.each_batch or (len(rates) == 1 and not getattr(self.inner, "cycle_momentum", False))
-
-    def rates(self, steps: int, optimizer: Any) -> list[float]:
-        """Move on by some steps of the optimizer; return the learning rate of each."""
-        found = []
+    def moved(self, steps: int, optimizer: Any) -> dict[tuple[int, str], Any]:
+        """Move on by some steps of the optimizer; return what moved: {(group, name): value in each of these steps}."""
+        places = [(i, n) for i, group in enumerate(optimizer.param_groups) for n in _MOVING if n in group]
+        seen = []
         for _ in range(steps):
-            found.append(float(optimizer.param_groups[0]["lr"]))
+            seen.append([optimizer.param_groups[i][n] for i, n in places])
             self.after_batch()
-        return found
+        columns = zip(places, zip(*seen, strict=True), strict=True)
+        return {place: np.array(values) for place, values in columns if any(v != values[0] for v in values)}
 
     def after_batch(self) -> None:
         """Move on by one step of the optimizer."""
