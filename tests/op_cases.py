@@ -42,7 +42,7 @@ from op_case import (
 )
 from op_cases_arrays import INDEX, LINALG, SHAPING
 from op_cases_nets import DROPOUT, HOOKS, LOSSES, NORM
-from op_cases_space import CONV
+from op_cases_space import CONV, POOL
 
 for _module in pkgutil.iter_modules(gyaku.ops.__path__):
     importlib.import_module(f"gyaku.ops.{_module.name}")
@@ -484,6 +484,7 @@ CASES: list[Case] = [
     *HOOKS,
     *DROPOUT,
     *CONV,
+    *POOL,
     *SHAPING,
     *ARITHMETIC,
     *ELEMENTWISE,

@@ -497,3 +497,11 @@ def test_sums_in_einsteins_notation() -> None:
 
     for y, wanted in zip(compiled(function)(gy.ones(4, 6)), function(gy.ones(4, 6)), strict=True):
         assert y.tolist() == wanted.tolist()
+
+
+def test_a_constant_that_does_not_lie_in_c_order() -> None:
+    """Machine code wants C order: a matrix made inside and used transposed was read as if it were not."""
+    x, m = gy.arange(12.0).reshape(3, 4), np.arange(20.0, dtype=np.float32).reshape(5, 4)
+    for runner in ("interpret", "cpu"):
+        step = gy.compile(lambda x: x @ gy.tensor(m).T, runner=runner)
+        assert step(x).tolist() == (x @ gy.tensor(m).T).tolist() and step.fallback_reason == ""

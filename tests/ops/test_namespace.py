@@ -76,6 +76,8 @@ SMOOTH: dict[str, tuple[Call, tuple[np.ndarray, ...]]] = {
     "index_add": (lambda xp, b: xp.index_add((5,), wrapped(xp, np.array([0, 2, 2, 4])), b), (B,)),
     "index_add, a slice": (lambda xp, b: xp.index_add((3, 4), (1, slice(None)), b), (B,)),
     "scatter_add": (lambda xp, a: xp.scatter_add((3, 4), wrapped(xp, COLUMN), a[:, :1], 1), (A,)),
+    "windows": (lambda xp, x: xp.windows(x, (2, 3), WALK), (X,)),
+    "fold": (lambda xp, x: xp.fold(xp.windows(x, (2, 3), WALK), (4, 5), WALK), (X,)),
     "conv": (lambda xp, x, w: xp.conv(x, w, WALK), (X, W)),
     "conv_input": (lambda xp, g, w: xp.conv_input(g, w, WALK, (4, 5)), (Y, W)),
     "conv_weight": (lambda xp, x, g: xp.conv_weight(x, g, WALK, (2, 3)), (X, Y)),

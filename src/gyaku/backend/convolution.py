@@ -47,6 +47,11 @@ class Geometry:
         spans = zip(self.padded(size), self.reach(kernel), self.stride, strict=True)
         return tuple([(n - reach) // s + 1 for n, reach, s in spans])
 
+    def tiles(self, size: Sizes, kernel: Sizes) -> bool:
+        """Whether the kernel lays the input out in tiles: no padding, overlap, gap or rest."""
+        flat = not any(map(any, self.padding)) and all(d == 1 for d in self.dilation)
+        return flat and self.stride == kernel and all(n % s == 0 for n, s in zip(size, kernel, strict=True))
+
     def places(self, kernel: Sizes, out: Sizes) -> Iterator[tuple[Any, Any]]:
         """Yield the index of each element of the kernel, and that of all the padded input it meets on its walk."""
         for k in product(*map(range, kernel)):

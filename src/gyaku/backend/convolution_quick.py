@@ -57,6 +57,29 @@ def conv_weight(x: Any, g: Any, geometry: Geometry, kernel: Sizes) -> Any:
     return gw.reshape(groups * rows, channels, *kernel)
 
 
+def windows(x: Any, kernel: Sizes, geometry: Geometry) -> Any:
+    """Return ``convolution.windows``."""
+    out = geometry.out(x.shape[2:], kernel)
+    x = _padded(x, geometry)
+    columns = np.empty((*x.shape[:2], *kernel, *out), dtype=x.dtype)
+    for k, met in geometry.places(kernel, out):
+        columns[k] = x[met]
+    return columns
+
+
+def fold(columns: Any, size: Sizes, geometry: Geometry) -> Any:
+    """Return ``convolution.fold``."""
+    kernel, out = columns.shape[2 : 2 + len(size)], columns.shape[2 + len(size) :]
+    padded = np.zeros((*columns.shape[:2], *geometry.padded(size)), dtype=columns.dtype)
+    apart = all(s >= reach for s, reach in zip(geometry.stride, geometry.reach(kernel), strict=True))
+    for k, met in geometry.places(kernel, out):
+        if apart:
+            padded[met] = columns[k]
+        else:
+            padded[met] += columns[k]
+    return np.ascontiguousarray(_inside(padded, size, geometry))
+
+
 def _columns(x: Any, kernel: Sizes, out: Sizes, geometry: Geometry) -> Iterator[tuple[slice, Any]]:
     """Yield for one block of samples after the other what lies under the kernel, in memory that is used again."""
     x = _padded(x, geometry)

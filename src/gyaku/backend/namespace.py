@@ -30,8 +30,8 @@ SHARED = (
 # Written in kernels.py because NumPy lacks them; each takes the array library first.
 KERNELS = "astype erf index_add scatter_add copy contiguous".split()
 
-# The three bilinear maps of a convolution.
-CONVOLUTIONS = "conv conv_input conv_weight".split()
+# Windows over a picture and their adjoint, and the three bilinear maps of a convolution.
+CONVOLUTIONS = "windows fold conv conv_input conv_weight".split()
 
 VOCABULARY = frozenset(SHARED) | frozenset(KERNELS) | frozenset(CONVOLUTIONS)
 

@@ -105,8 +105,8 @@ class Bound:
         elif kind == "rng":
             self.arrays[i] = np.zeros(3, dtype=np.uint64)
             self.rngs.append((found.generators[source[1]], self.arrays[i]))
-        else:
-            self.arrays[i] = source[1]
+        else:  # a constant, made while the function was traced
+            self.arrays[i] = np.require(source[1], requirements="C") if self.entry.contiguous else source[1]
 
     def _see_arrays(self) -> None:
         """Take the present memory of all tensors; refuse memory that two of them share."""

@@ -389,6 +389,18 @@ def _conv_weight_kinds(p: Params, inputs: Sequence[Any]) -> list[Kind]:
     return [((g.shape[1], x.shape[1] // p["geometry"].groups, *p["kernel"]), x.dtype, False)]
 
 
+def _windows_kinds(p: Params, inputs: Sequence[Any]) -> list[Kind]:
+    (x,) = inputs
+    return [((*x.shape[:2], *p["kernel"], *p["geometry"].out(x.shape[2:], p["kernel"])), x.dtype, False)]
+
+
+_enter("windows", "opaque", lambda p, x: xp.windows(x, p["kernel"], p["geometry"]), _windows_kinds)
+_enter(
+    "fold",
+    "opaque",
+    lambda p, x: xp.fold(x, p["size"], p["geometry"]),
+    lambda p, x: [((*x[0].shape[:2], *p["size"]), x[0].dtype, False)],
+)
 _enter("conv", "opaque", lambda p, x, w: xp.conv(x, w, p["geometry"]), _conv_kinds)
 _enter("conv_input", "opaque", lambda p, g, w: xp.conv_input(g, w, p["geometry"], p["size"]), _conv_input_kinds)
 _enter("conv_weight", "opaque", lambda p, x, g: xp.conv_weight(x, g, p["geometry"], p["kernel"]), _conv_weight_kinds)

@@ -173,7 +173,25 @@ class TracerNamespace:
         """Return all products of two vectors."""
         return emit("outer", a, b)
 
-    # the three maps of a convolution
+    # windows over pictures, and the three maps of a convolution
+    def windows(self, x: Any, kernel: Any, geometry: Any) -> Tracer:
+        """Return what lies under each element of a kernel; where nothing overlaps or is left over, as a view."""
+        kernel = tuple(kernel)
+        if not geometry.tiles(x.shape[2:], kernel):
+            return emit("windows", x, kernel=kernel, geometry=geometry)
+        cut = [n for pair in zip(geometry.out(x.shape[2:], kernel), kernel, strict=True) for n in pair]
+        n = len(kernel)
+        tiles = self.reshape(x, (*x.shape[:2], *cut))  # (N, C, OH, KH, OW, KW)
+        return self.transpose(tiles, (0, 1, *[3 + 2 * i for i in range(n)], *[2 + 2 * i for i in range(n)]))
+
+    def fold(self, columns: Any, size: Any, geometry: Any) -> Tracer:
+        """Return the adjoint of ``windows``."""
+        n, size = len(size), tuple(size)
+        if not geometry.tiles(size, columns.shape[2 : 2 + n]):
+            return emit("fold", columns, size=size, geometry=geometry)
+        order = [axis for i in range(n) for axis in (2 + n + i, 2 + i)]
+        return self.reshape(self.transpose(columns, (0, 1, *order)), (*columns.shape[:2], *size))
+
     def conv(self, x: Any, w: Any, geometry: Any) -> Tracer:
         """Return the convolution of ``x`` by the kernel ``w``."""
         return emit("conv", x, w, geometry=geometry)

@@ -12,6 +12,7 @@ from gyaku.nn.functional import pad
 from gyaku.nn.linear import fresh
 from gyaku.nn.module import Module
 from gyaku.ops import conv as ops
+from gyaku.ops.geometry import geometry_of, numbers
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -34,13 +35,13 @@ class _Conv(Module):
     ) -> None:
         name, n = type(self).__name__, self.dims
         stride, padding, dilation, groups = walk
-        self.in_channels, self.out_channels = (ops.numbers(name, "channels", c, 1, 1)[0] for c in channels)
-        self.kernel_size = ops.numbers(name, "kernel_size", kernel, n, 1)
+        self.in_channels, self.out_channels = (numbers(name, "channels", c, 1, 1)[0] for c in channels)
+        self.kernel_size = numbers(name, "kernel_size", kernel, n, 1)
         self.stride, self.dilation = (
-            ops.numbers(name, "stride", stride, n, 1),
-            ops.numbers(name, "dilation", dilation, n, 1),
+            numbers(name, "stride", stride, n, 1),
+            numbers(name, "dilation", dilation, n, 1),
         )
-        geometry = ops.geometry_of(name, self.kernel_size, *walk)
+        geometry = geometry_of(name, self.kernel_size, *walk)
         equal = not isinstance(padding, str) and all(a == b for a, b in geometry.padding)
         self.padding = tuple([a for a, _ in geometry.padding]) if equal else padding
         self.groups, self.padding_mode = geometry.groups, mode
@@ -64,7 +65,7 @@ class _Conv(Module):
         """Return the input with a frame that is not of zeros, and the padding that is left to do."""
         if self.padding_mode == "zeros":
             return input, self.padding
-        geometry = ops.geometry_of("Conv", self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
+        geometry = geometry_of("Conv", self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
         frame = [n for pair in reversed(geometry.padding) for n in pair]
         return pad(input, frame, self.padding_mode), 0
 
@@ -171,7 +172,7 @@ class ConvTranspose2d(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.output_padding = ops.numbers("ConvTranspose2d", "output_padding", output_padding, 2, 0)
+        self.output_padding = numbers("ConvTranspose2d", "output_padding", output_padding, 2, 0)
         walk = (stride, padding, dilation, groups)
         self._make((in_channels, out_channels), kernel_size, walk, bias, padding_mode, device, dtype)
 
@@ -184,7 +185,7 @@ class ConvTranspose2d(_Conv):
 
     def _more(self, input: Tensor, wanted: tuple[int, ...]) -> tuple[int, ...]:
         """Return the output_padding that makes the output ``wanted`` large."""
-        geometry = ops.geometry_of("ConvTranspose2d", self.kernel_size, self.stride, self.padding, self.dilation, 1)
+        geometry = geometry_of("ConvTranspose2d", self.kernel_size, self.stride, self.padding, self.dilation, 1)
         spans = zip(input.shape[-2:], self.stride, geometry.reach(self.kernel_size), geometry.padding, strict=True)
         least = tuple([(n - 1) * s + r - before - after for n, s, r, (before, after) in spans])
         more = tuple([w - n for w, n in zip(wanted, least, strict=True)])

@@ -42,13 +42,18 @@ from gyaku.ops.loss import (
 )
 from gyaku.ops.loss_classes import cross_entropy, multi_class_hinge_loss, multi_margin_loss, nll_loss
 from gyaku.ops.norm import batch_norm, group_norm, layer_norm
+from gyaku.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool1d, max_pool2d
+from gyaku.ops.resize import interpolate
+from gyaku.ops.windows import fold, unfold
 
 __all__ = [
-    "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
-    "conv_transpose1d", "conv_transpose2d", "cross_entropy", "dropout", "dropout2d", "elu", "embedding", "gelu",
-    "group_norm", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu",
-    "linear", "log_softmax", "logsigmoid", "mse_loss", "multi_class_hinge_loss", "multi_margin_loss", "nll_loss",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "bilinear", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "cross_entropy",
+    "dropout", "dropout2d", "elu", "embedding", "fold", "gelu", "group_norm", "hardtanh", "hinge_embedding_loss",
+    "huber_loss", "interpolate", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
+    "logsigmoid", "max_pool1d", "max_pool2d", "mse_loss", "multi_class_hinge_loss", "multi_margin_loss", "nll_loss",
     "one_hot", "pad", "prelu", "relu", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "tanh",
+    "unfold",
 ]  # fmt: skip
 
 _MODES = ("constant", "reflect", "replicate", "circular")

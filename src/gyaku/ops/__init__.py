@@ -16,6 +16,7 @@ from gyaku.ops import (
     dropout,
     elementwise,
     extremes,
+    geometry,
     index,
     join,
     linalg,
@@ -24,10 +25,13 @@ from gyaku.ops import (
     loss_classes,
     namespace,
     norm,
+    pool,
     reduce,
+    resize,
     shape,
     sort,
     trigonometry,
+    windows,
 )
 
 from gyaku.ops import inplace  # isort: skip  (makes x.exp_() and the like of the functions above)
@@ -45,6 +49,7 @@ __all__ = [
     "dropout",
     "elementwise",
     "extremes",
+    "geometry",
     "index",
     "inplace",
     "join",
@@ -54,8 +59,11 @@ __all__ = [
     "loss_classes",
     "namespace",
     "norm",
+    "pool",
     "reduce",
+    "resize",
     "shape",
     "sort",
     "trigonometry",
+    "windows",
 ]
