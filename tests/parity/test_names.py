@@ -33,13 +33,15 @@ rsqrt pow abs sign sin cos tanh sigmoid relu erf reciprocal floor ceil round cla
 fill_ copy_ normal_ uniform_ add_ mul_ sub_ div_ __array__ __dlpack__ where index_select matmul bmm dot add sub mul div
 eq ne lt le gt ge isnan isfinite allclose maximum minimum unbind clamp_ exp_ sqrt_ neg_ pow_ masked_fill_ scatter_add"""
 LAYERS = """Linear Bilinear Identity Flatten Unflatten Embedding BatchNorm1d BatchNorm2d LayerNorm GroupNorm Dropout
+Conv1d Conv2d ConvTranspose2d MaxPool1d MaxPool2d AvgPool2d AdaptiveAvgPool2d Upsample
 Dropout2d ReLU LeakyReLU PReLU ELU SELU GELU SiLU Softplus Sigmoid Tanh Hardtanh Softmax LogSoftmax MSELoss L1Loss
 SmoothL1Loss HuberLoss CrossEntropyLoss NLLLoss BCELoss BCEWithLogitsLoss MultiMarginLoss HingeEmbeddingLoss KLDivLoss
 Sequential ModuleList ModuleDict ParameterList Module Parameter"""
 FUNCTIONS = """linear bilinear embedding one_hot batch_norm layer_norm group_norm dropout dropout2d relu leaky_relu
 prelu elu selu gelu silu softplus sigmoid tanh hardtanh softmax log_softmax mse_loss l1_loss smooth_l1_loss huber_loss
 cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits multi_margin_loss hinge_embedding_loss
-kl_div pad logsigmoid"""
+kl_div pad logsigmoid conv1d conv2d conv_transpose1d conv_transpose2d max_pool1d max_pool2d avg_pool2d
+adaptive_avg_pool2d interpolate unfold fold"""
 INIT = """uniform_ normal_ constant_ zeros_ ones_ xavier_uniform_ xavier_normal_ kaiming_uniform_ kaiming_normal_
 orthogonal_ trunc_normal_ calculate_gain"""
 OPTIM = "SGD Adagrad RMSprop Adam AdamW NAdam RAdam Adadelta LBFGS"
@@ -97,6 +99,8 @@ DIFFERENT = {
     "ParameterList": "PyTorch names its one argument values",
     "Module": "PyTorch's takes anything",
     "Parameter": "PyTorch's is made by __new__",
+    "max_pool1d": "PyTorch's is a switch that takes anything",
+    "max_pool2d": "PyTorch's is a switch that takes anything",
 }
 PAIRS = [
     pytest.param(ours, theirs, name, id=f"{room}.{name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -257,6 +258,9 @@ def test_pad(mode: str) -> None:
 MODULES = {
     "Linear": (3, 4), "Bilinear": (2, 3, 4), "Embedding": (5, 3), "BatchNorm1d": (3,), "BatchNorm2d": (3,),
     "LayerNorm": (4,), "GroupNorm": (2, 4), "PReLU": (3,), "Identity": (), "Flatten": (), "Unflatten": (1, (2, 3)),
+    "Conv1d": (4, 6, 3, 2, 1, 1, 2), "Conv2d": (4, 6, (3, 2), 1, "same", 2, 2, False, "reflect"),
+    "ConvTranspose2d": (4, 6, 3, 2, 1, 1, 2, True, 2), "MaxPool1d": (3, 2), "MaxPool2d": (2, None, 1),
+    "AvgPool2d": (3, 2), "AdaptiveAvgPool2d": ((2, None),), "Upsample": (None, 2, "bilinear", True),
     "Dropout": (0.3,), "Dropout2d": (0.3,), "ReLU": (), "LeakyReLU": (), "ELU": (), "SELU": (), "GELU": (), "SiLU": (),
     "Softplus": (), "Sigmoid": (), "Tanh": (), "Hardtanh": (), "Softmax": (1,), "LogSoftmax": (1,), "LogSigmoid": (),
 }  # fmt: skip
@@ -325,14 +329,18 @@ def test_initial_values_have_the_same_statistics(name: str, shape: tuple[int, ..
         assert nn.init.calculate_gain(g, *args) == pytest.approx(torch.nn.init.calculate_gain(g, *args))
 
 
-@pytest.mark.parametrize("layer", [("Linear", (300, 40)), ("Bilinear", (30, 20, 10)), ("Embedding", (300, 40))])
+DRAWN = [("Linear", (300, 40)), ("Bilinear", (30, 20, 10)), ("Embedding", (300, 40)), ("Conv2d", (12, 40, 5))]
+
+
+@pytest.mark.parametrize("layer", [*DRAWN, ("Conv1d", (30, 40, 10)), ("ConvTranspose2d", (40, 12, 5))])
 def test_default_initial_values_have_the_same_range_and_deviation(layer: tuple[str, Any]) -> None:
     mine, theirs = getattr(nn, layer[0])(*layer[1]), getattr(torch.nn, layer[0])(*layer[1])
     for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
         p, q = a.detach().numpy(), b.detach().numpy()
         assert abs(p.std() / q.std() - 1) < (0.04 if p.size > 999 else 0.5)
         if layer[0] != "Embedding":
-            bound = 1 / np.sqrt(layer[1][0])
+            fan_in = math.prod(theirs.weight.shape[1:]) if "Conv" in layer[0] else layer[1][0]
+            bound = 1 / np.sqrt(fan_in)
             assert np.abs(p).max() <= bound and np.abs(p).max() > 0.85 * bound
 
 

@@ -35,7 +35,8 @@ class _Conv(Module):
     ) -> None:
         name, n = type(self).__name__, self.dims
         stride, padding, dilation, groups = walk
-        self.in_channels, self.out_channels = (numbers(name, "channels", c, 1, 1)[0] for c in channels)
+        names = ("in_channels", "out_channels")
+        self.in_channels, self.out_channels = (numbers(name, what, c, 1, 1)[0] for what, c in zip(names, channels))
         self.kernel_size = numbers(name, "kernel_size", kernel, n, 1)
         self.stride, self.dilation = (
             numbers(name, "stride", stride, n, 1),

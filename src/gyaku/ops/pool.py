@@ -237,8 +237,8 @@ def window_of(where: str, kernel: Sizes, stride: Any, padding: Any, dilation: An
     """
     padding = numbers(where, "padding", padding, len(kernel), 0)
     geometry = geometry_of(where, kernel, kernel if stride is None or stride == () else stride, padding, dilation, 1)
-    if any(2 * p > reach for p, reach in zip(padding, geometry.reach(kernel), strict=True)):
-        most = tuple([reach // 2 for reach in geometry.reach(kernel)])
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        most = tuple([k // 2 for k in kernel])
         raise ArgumentError(where, f"padding of at most half a window, {most}", str(padding))
     return geometry
 

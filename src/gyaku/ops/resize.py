@@ -26,6 +26,7 @@ def interpolate(
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Tensor:
     """Return x (N, C, W) or (N, C, H, W) in another size, which ``size`` or ``scale_factor`` gives.
 
@@ -35,6 +36,7 @@ def interpolate(
     "linear", "bilinear"  (1 - t) x[j] + t x[j + 1] at j + t = max((i + 1/2) r - 1/2, 0), in each dimension; with
                         ``align_corners`` at i (n - 1) / (m - 1), so that first and last elements stay;
     "area"              the mean of its share, as ``adaptive_avg_pool2d``.
+    ``antialias`` (bilinear) weighs all elements within r of the place by their nearness, for small copies without jags.
     A scale factor gives size floor(n scale); ``recompute_scale_factor`` takes r from the sizes again. Raises
     ``ArgumentError`` unless exactly one of ``size`` and ``scale_factor`` is given, ``UnknownNameError`` for a mode
     that is not there.
@@ -49,6 +51,8 @@ def interpolate(
         raise ShapeError(f"interpolate ({mode})", f"x of shape {shapes}", str(tuple(input.shape)))
     if align_corners is not None and "linear" not in mode:
         raise ArgumentError("interpolate", "align_corners only with linear or bilinear", f"mode={mode!r}")
+    if antialias and mode != "bilinear":
+        raise ArgumentError("interpolate", "antialias only with bilinear", f"mode={mode!r}")
     wanted, ratios = _wanted(input.shape[2:], size, scale_factor, recompute_scale_factor)
     if "nearest" in mode:
         return _nearest(input, wanted, ratios, mode == "nearest-exact")
@@ -57,7 +61,8 @@ def interpolate(
 
         return adaptive_avg_pool2d(input, wanted)
     sizes = zip(input.shape[2:], wanted, ratios, strict=True)
-    return resampled(input, [between(n, m, r, bool(align_corners)) for n, m, r in sizes])
+    matrix = smoothed if antialias else between
+    return resampled(input, [matrix(n, m, r, bool(align_corners)) for n, m, r in sizes])
 
 
 def _wanted(size: Sizes, given: Any, factor: Any, again: bool | None) -> tuple[Sizes, tuple[float, ...]]:
@@ -130,3 +135,13 @@ def between(n: int, m: int, ratio: float, corners: bool) -> Any:
     matrix[np.arange(m), left] += 1 - part
     matrix[np.arange(m), np.minimum(left + 1, n - 1)] += part
     return matrix
+
+
+@functools.lru_cache(maxsize=64)
+def smoothed(n: int, m: int, ratio: float, corners: bool) -> Any:
+    """Return the matrix (m, n) that takes means of ``n`` elements by nearness to ``m`` places, as PyTorch does."""
+    ratio = ((n - 1) / (m - 1) if m > 1 else 0.0) if corners else ratio
+    reach = max(ratio, 1.0)
+    middle = (ratio * (np.arange(m) + 0.5))[:, None]
+    near = np.maximum(1 - np.abs(np.arange(n) + 0.5 - middle) / reach, 0)
+    return near / near.sum(1, keepdims=True)
