@@ -1,8 +1,8 @@
-"""Two sides of binary units, connected only across: everything exact, by listing the states of the smaller side.
+"""Two sides of units, connected only across: everything exact, by listing the states of the smaller side.
 
-log p(e, o) = e W o + b e + c o - log Z. Given one side, the other side's units are independent, so
-2^min(E, O) terms do. The layers of a deep Boltzmann machine, even ones on one side and odd ones on the other, are such a
-pair.
+log p(e, o) = e W o + b e + c o - base - log Z. Given one side, the other side's units are independent, so as many
+terms do as the smaller side has states (2^n for binary units). The layers of a deep Boltzmann machine, even ones on one
+side and odd ones on the other, are such a pair.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.base.errors import ArgumentError
-from gyaku.ops.activation import sigmoid_of, softplus_of
+from gyaku.energy.units import Bernoulli, Units
+from gyaku.energy.units import states as states
 
 Array = NDArray[Any]
+Kinds = tuple[Units, Units]
 MOST = 25  # units of the listed side
 _CHUNK = 2**14
 
@@ -32,52 +34,59 @@ class Statistics:
     both: Array
 
 
-def states(n: int, start: int = 0, stop: int | None = None) -> Array:
-    """Return all 2^n states of n binary units, or those of some numbers, in the order of counting; float64.
+def log_z(w: Array, b: Array, c: Array, kinds: Kinds | None = None) -> float:
+    """Return log Σ e^(e W o + b e + c o) over all states. Raises ``ArgumentError`` above 2^25 terms.
 
-    >>> states(2).tolist()
-    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
+    ``kinds``: the units of both sides; Bernoulli units where it is left out.
     """
-    numbers = np.arange(start, 2**n if stop is None else stop)
-    return (numbers[:, None] >> np.arange(n) & 1).astype(np.float64)
+    side = _listed_first(w, b, c, kinds)
+    return float(_log_sum([_log_sum(logs) for _, logs in _terms(side)]))
 
 
-def log_z(w: Array, b: Array, c: Array) -> float:
-    """Return log Σ e^(e W o + b e + c o) over all states. Raises ``ArgumentError`` above 2^25 terms."""
-    w, b, c, _ = _listed_first(w, b, c)
-    return float(_log_sum([_log_sum(x) for x in (logs for _, logs in _terms(w, b, c))]))
-
-
-def statistics(w: Array, b: Array, c: Array) -> Statistics:
+def statistics(w: Array, b: Array, c: Array, kinds: Kinds | None = None) -> Statistics:
     """Return log Z and the exact first and second moments. Raises ``ArgumentError`` above 2^25 terms."""
-    w, b, c, swapped = _listed_first(w, b, c)
-    total = log_z(w, b, c)
+    side = _listed_first(w, b, c, kinds)
+    w, b, c = side.w, side.b, side.c
+    total = log_z(w, b, c, side.kinds)
     even, odd, both = np.zeros(len(b)), np.zeros(len(c)), np.zeros(w.shape)
-    for listed, logs in _terms(w, b, c):
+    for listed, logs in _terms(side):
         p = np.exp(logs - total)
-        answers = sigmoid_of(np, c + listed @ w)
+        answers = side.kinds[1].mean(np, c + listed @ w)
         even += p @ listed
         odd += p @ answers
         both += (listed * p[:, None]).T @ answers
-    return Statistics(total, odd, even, both.T) if swapped else Statistics(total, even, odd, both)
+    return Statistics(total, odd, even, both.T) if side.swapped else Statistics(total, even, odd, both)
 
 
-def _listed_first(w: Array, b: Array, c: Array) -> tuple[Array, Array, Array, bool]:
-    """Return the pair in float64 with the smaller side first, and whether that swapped them."""
+@dataclass(frozen=True)
+class _Sides:
+    """The pair in float64 with the side that is listed first, and whether that swapped them."""
+
+    w: Array
+    b: Array
+    c: Array
+    kinds: Kinds
+    swapped: bool
+
+
+def _listed_first(w: Array, b: Array, c: Array, kinds: Kinds | None) -> _Sides:
     w, b, c = (np.asarray(a, dtype=np.float64) for a in (w, b, c))
-    swapped = len(c) < len(b)
-    if min(len(b), len(c)) > MOST:
+    even, odd = kinds or (Bernoulli(len(b)), Bernoulli(len(c)))
+    if min(even.count, odd.count) > 2**MOST:
         hint = "estimate it by annealed importance sampling"
-        smaller = min(len(b), len(c))
-        raise ArgumentError("exact log Z", f"at most {MOST} units on the smaller side", str(smaller), hint=hint)
-    return (w.T, c, b, True) if swapped else (w, b, c, False)
+        smaller = str(min(len(b), len(c)))
+        raise ArgumentError("exact log Z", f"at most {MOST} units on the smaller side", smaller, hint=hint)
+    if odd.count < even.count:
+        return _Sides(w.T, c, b, (odd, even), True)
+    return _Sides(w, b, c, (even, odd), False)
 
 
-def _terms(w: Array, b: Array, c: Array) -> Iterator[tuple[Array, Array]]:
+def _terms(side: _Sides) -> Iterator[tuple[Array, Array]]:
     """Give the states of the first side in pieces, with log Σ_o of each."""
-    for start in range(0, 2 ** len(b), _CHUNK):
-        listed = states(len(b), start, min(start + _CHUNK, 2 ** len(b)))
-        yield listed, listed @ b + softplus_of(np, c + listed @ w).sum(1)
+    count = int(side.kinds[0].count)
+    for start in range(0, count, _CHUNK):
+        listed = side.kinds[0].states(start, min(start + _CHUNK, count))
+        yield listed, listed @ side.b + side.kinds[1].log_sum(np, side.c + listed @ side.w)
 
 
 def _log_sum(logs: Any) -> float:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
-from gyaku.base.errors import ArgumentError, ShapeError
+from gyaku.base.errors import ArgumentError, DataError, ShapeError
 from gyaku.energy import bipartite, dbm_train
-from gyaku.energy.values import bernoulli, checked_binary, sigmoid_network
+from gyaku.energy.annealing import LogZ, annealed_log_z
+from gyaku.energy.values import bernoulli, checked_visible, is_size, sigmoid_network
 from gyaku.models import MLP
 from gyaku.ops.activation import sigmoid_of
 
 Array = NDArray[Any]
 Clamp = tuple[Array, Array]
+_FORMAT = "dbm"
 
 
 class DBM:
@@ -51,7 +53,7 @@ class DBM:
         seed: int = 0,
     ) -> None:
         self.sizes = (visible, *hidden)
-        if not hidden or not all(type(n) is int and 1 <= n < 2**24 for n in self.sizes):
+        if not hidden or not all(is_size(n) for n in self.sizes):
             raise ArgumentError("DBM", "visible and hidden units, whole numbers of at least 1", str(self.sizes))
         self.bias, self.dtype, self.seed = bool(bias), np.dtype(dtype), int(seed)
         stream = Generator(seed).split("DBM")
@@ -103,6 +105,12 @@ class DBM:
     def log_partition(self) -> float:
         """Return log Z exactly, where even or odd layers have at most 25 units. Raises ``ArgumentError`` above that."""
         return bipartite.log_z(*self.flat())
+
+    def annealed_log_partition(
+        self, *, chains: int = 100, steps: int = 10_000, seed: int = 0, on_step: Callable[[int], Any] = lambda n: None
+    ) -> LogZ:
+        """Return log Z estimated by annealed importance sampling, with its standard error (``annealed_log_z``)."""
+        return annealed_log_z(*self.flat(), chains=chains, steps=steps, seed=seed, on_step=on_step)
 
     def free_energy(self, v: Any) -> Array:
         """Return F(v) = -log Σ_h e^-E(v, h) exactly, (N,), where one side of the hidden layers has at most 25 units."""
@@ -267,7 +275,7 @@ class DBM:
 
     def checked(self, v: Any, where: str) -> Array:
         """Return visible rows (N, D) in [0, 1] in the machine's dtype, or say what is wrong with them."""
-        return checked_binary(v, self.sizes[0], self.dtype, where)
+        return checked_visible(v, self.sizes[0], self.dtype, where)
 
     # -- towards a network ---------------------------------------------------------------------------------------------
     def to_network(self, n_classes: int, *, inputs: Sequence[int] | None = None, seed: int = 0) -> MLP:
@@ -287,6 +295,23 @@ class DBM:
         """Return the parameters by name: W1, ..., b0, b1, ..."""
         return {f"W{r}": w for r, w in enumerate(self.W, start=1)} | {f"b{r}": b for r, b in enumerate(self.b)}
 
+    def architecture(self) -> dict[str, Any]:
+        """Return the description that ``from_architecture`` builds the same layers from, as plain JSON values."""
+        return {"kind": _FORMAT, "visible": self.sizes[0], "hidden": list(self.sizes[1:]), "bias": self.bias}
+
+    @staticmethod
+    def from_architecture(data: Any) -> DBM:
+        """Build the machine of a description, with fresh weights. Raises ``DataError`` for anything else."""
+        d = _description_of(data)
+        return DBM(d["visible"], d["hidden"], bias=d["bias"])
+
+    @staticmethod
+    def weight_shapes(data: Any) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the weights that a description asks for, without making them."""
+        d = _description_of(data)
+        pairs = enumerate(zip([d["visible"], *d["hidden"]], d["hidden"], strict=False), start=1)
+        return {f"W{r}": pair for r, pair in pairs}
+
     def load_arrays(self, arrays: dict[str, Array]) -> DBM:
         """Take parameters of ``arrays`` and return self. Raises ``ShapeError`` for a missing or another shape."""
         for name, own in self.arrays().items():
@@ -302,3 +327,12 @@ def _entropy(p: Array) -> Array:
     q = np.clip(p, 1e-300, 1.0)
     r = np.clip(1.0 - p, 1e-300, 1.0)
     return np.asarray(-(p * np.log(q) + (1.0 - p) * np.log(r)).sum(1))
+
+
+def _description_of(data: Any) -> dict[str, Any]:
+    kinds = {"kind": str, "visible": int, "hidden": list, "bias": bool}
+    if not isinstance(data, dict) or set(data) != set(kinds) or any(type(data[k]) is not t for k, t in kinds.items()):
+        raise DataError("architecture", f"the entries {', '.join(kinds)}", str(data)[:80])
+    if data["kind"] != _FORMAT or not data["hidden"] or not all(is_size(n) for n in (data["visible"], *data["hidden"])):
+        raise DataError("architecture", f"a {_FORMAT} with whole numbers of units", str(data)[:80])
+    return data

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError
-from gyaku.energy.values import Momentum, batches, bernoulli, check_alive, checked_options
-from gyaku.ops.activation import sigmoid_of
+from gyaku.energy.pair import Pair, first_biases
+from gyaku.energy.values import Momentum, batches, check_alive, checked_options
 
 if TYPE_CHECKING:
     from gyaku.energy.dbm import DBM
@@ -55,12 +55,16 @@ def pretrain(
     below: list[Array] = []
     for r in range(1, machine.depth + 1):
         up, down = (1.0 if r == machine.depth else 2.0), (1.0 if r == 1 else 2.0)
-        pair = Pair(machine.W[r - 1], np.zeros_like(machine.b[r - 1]), machine.b[r], up, down, machine.bias)
+        b, c = np.zeros_like(machine.b[r - 1]), machine.b[r]
+        pair = Pair(machine.W[r - 1], b, c, up=up, down=down, bias=machine.bias)
         if r == 1 and machine.bias:
             pair.b[:] = first_biases(x)
         stream = Generator(seed).split(f"DBM.pretrain/{r}")
         for epoch in range(1, epochs + 1):
-            error = _pair_epoch(pair, x, stream.split(epoch), batch_size, lr, k, momentum, weight_decay, on_batch)
+            error = pair.epoch(
+                x, stream.split(epoch), batch_size=batch_size, lr=lr, k=k, momentum=momentum, decay=weight_decay,
+                on_batch=on_batch,
+            )  # fmt: skip
             check_alive([pair.w, pair.b, pair.c], f"DBM.pretrain, layer {r}, epoch {epoch}", lr)
             rows.append({"stage": f"layer{r}", "epoch": epoch, "lr": lr, "reconstruction_error": error})
             on_epoch(rows[-1])
@@ -69,55 +73,6 @@ def pretrain(
     for r in range(machine.depth):
         machine.b[r][:] = below[r] if r == 0 else 0.5 * (below[r] + machine.b[r])
     return rows
-
-
-def first_biases(x: Array) -> Array:
-    """Return log(p / (1 - p)) of the mean of each visible unit: the best independent units; p stays inside by 1/N."""
-    p = np.clip(x.mean(0, dtype=np.float64), 1.0 / (len(x) + 1), 1.0 - 1.0 / (len(x) + 1))
-    return np.asarray(np.log(p / (1.0 - p)), dtype=x.dtype)
-
-
-class Pair:
-    """Two layers trained as an RBM whose upward and downward inputs count ``up`` and ``down`` times."""
-
-    def __init__(self, w: Array, b: Array, c: Array, up: float, down: float, bias: bool) -> None:
-        self.w, self.b, self.c, self.up, self.down = w, b, c, up, down
-        self.ascent = Momentum([w, b, c] if bias else [w])
-
-    def up_means(self, v: Array) -> Array:
-        """Return the means of the upper layer."""
-        return np.asarray(sigmoid_of(np, self.up * (v @ self.w) + self.c))
-
-    def down_means(self, h: Array) -> Array:
-        """Return the means of the lower layer."""
-        return np.asarray(sigmoid_of(np, self.down * (h @ self.w.T) + self.b))
-
-    def gradient(self, v: Array, generator: Generator, k: int) -> tuple[list[Array], float]:
-        """Return CD-k's direction and the squared error of the first reconstruction.
-
-        The upper layer is drawn, the lower one is given by its means (Hinton, "A Practical Guide to Training RBMs").
-        """
-        first = h = self.up_means(v)
-        error = 0.0
-        for step in range(k):
-            model = self.down_means(bernoulli(h, generator))
-            h = self.up_means(model)
-            error = float(np.square(v - model).mean()) if step == 0 else error
-        pairs = (v.T @ first - model.T @ h) / len(v)
-        return [pairs, v.mean(0) - model.mean(0), first.mean(0) - h.mean(0)], error
-
-
-def _pair_epoch(
-    pair: Pair, x: Array, generator: Generator, size: int, lr: float, k: int, momentum: float, decay: float,
-    on_batch: Moved,
-) -> float:  # fmt: skip
-    total = 0.0
-    for rows in batches(len(x), size, generator):
-        gradients, error = pair.gradient(x[rows], generator, k)
-        pair.ascent.step(gradients[: len(pair.ascent.arrays)], lr, momentum, decay)
-        total += error * len(rows)
-        on_batch(1)
-    return total / len(x)
 
 
 def fit(

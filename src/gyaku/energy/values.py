@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,15 +23,20 @@ def bernoulli(p: Array, generator: Generator) -> Array:
     return (generator.uniform(p.shape, np.float32 if p.dtype == np.float32 else np.float64) < p).astype(p.dtype)
 
 
-def checked_binary(v: Any, width: int, dtype: Any, where: str) -> Array:
-    """Return visible data as rows (N, width) of values in [0, 1].
+def is_size(n: Any) -> bool:
+    """Return whether ``n`` can be a number of units."""
+    return type(n) is int and 1 <= n < 2**24
+
+
+def checked_visible(v: Any, width: int, dtype: Any, where: str, *, binary: bool = True) -> Array:
+    """Return visible data as rows (N, width): of values in [0, 1] where ``binary``, else of any finite ones.
 
     Raises ``DtypeError``, ``ShapeError`` (empty, another width) or ``ArgumentError`` (NaN, outside [0, 1]).
     """
     v = np.asarray(v)
     if v.dtype.kind not in "biuf":
         raise DtypeError(where, "numbers", str(v.dtype))
-    v = v.reshape(len(v), -1) if v.ndim > 2 else v[None] if v.ndim == 1 else v
+    v = v.reshape(len(v), math.prod(v.shape[1:])) if v.ndim > 2 else v[None] if v.ndim == 1 else v
     if v.ndim != 2 or v.shape[1] != width:
         raise ShapeError(where, f"rows of {width} visible units", str(v.shape))
     if not len(v):
@@ -39,7 +45,7 @@ def checked_binary(v: Any, width: int, dtype: Any, where: str) -> Array:
         row, column = (int(i) for i in np.argwhere(~np.isfinite(v))[0])
         raise ArgumentError(where, "finite values", f"{v[row, column]} at [{row}, {column}]", hint="fill or drop them")
     low, high = v.min(), v.max()
-    if low < 0 or high > 1:
+    if binary and (low < 0 or high > 1):
         hint = "divide pixels by their white, or use Gaussian visible units (RBM, DBN)"
         raise ArgumentError(where, "values in [0, 1] for Bernoulli units", f"{low:g} to {high:g}", hint=hint)
     return np.ascontiguousarray(v, dtype=dtype)
