@@ -135,6 +135,31 @@ def joined() -> Any:
     return nn.Sequential(*layers, *up, nn.Linear(3 * 8 * 14, 10)), (8, 8)
 
 
+def pooled() -> Any:
+    """LeNet's kinds of layers, and all kinds of windows: tiles, overlapping ones with a frame, means."""
+    first = [nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU()]
+    then = [nn.MaxPool2d(3, stride=2, padding=1), nn.AvgPool2d(2), nn.BatchNorm2d(8), nn.Flatten()]
+    return nn.Sequential(*first, *then, nn.Linear(8 * 2, 10)), (8, 16)
+
+
+class Skipping(nn.Module):
+    """A U-Net's level: what goes down and what comes up again are joined, each computed in its half of the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Conv2d(1, 5, 3, padding=1), nn.Conv2d(10, 4, 3, padding=1)
+        self.down, self.up, self.pool = nn.Conv2d(5, 7, 3, padding=1), nn.ConvTranspose2d(7, 5, 2, 2), nn.MaxPool2d(2)
+
+    def forward(self, x: Any) -> Any:
+        kept = gy.relu(self.before(x))
+        low = gy.relu(self.down(self.pool(kept)))
+        return gy.relu(self.after(gy.cat([kept, gy.relu(self.up(low))], 1)))
+
+
+def skipping() -> Any:
+    return nn.Sequential(Skipping(), nn.Flatten(), nn.Linear(4 * 48, 10)), (6, 8)
+
+
 def trained(make: Callable[[], Any], dtype: str, threads: int | None) -> dict[str, Any]:
     """Return losses, gradients, weights and buffers of two steps; eager without ``threads``."""
     gy.manual_seed(3)
@@ -158,13 +183,28 @@ def trained(make: Callable[[], Any], dtype: str, threads: int | None) -> dict[st
     return found | {f"gradient of {n}": p.grad.numpy().copy() for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize("make", [residual, joined])
+@pytest.mark.parametrize("make", [residual, joined, pooled, skipping])
 def test_networks_train_as_eager_does(make: Callable[[], Any]) -> None:
     eager, one, two = (trained(make, "float64", threads) for threads in (None, 1, 2))
     assert one.keys() == eager.keys()
     for name, right in eager.items():
         assert distance(one[name], right, floor=1e-6) < 1e-9, name
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_a_skip_and_the_gradient_of_pooling_are_computed_where_they_are_joined() -> None:
+    model, size = skipping()
+    criterion = nn.CrossEntropyLoss()
+
+    def step(x: Any, t: Any) -> Any:
+        criterion(model(x), t).backward()
+
+    x = gy.tensor(np.zeros((6, 1, *size), np.float32))
+    program = gy.compile(step).program(x, gy.tensor(np.zeros(6, np.int64)))
+    fusion = cpu.Fusion(channels_last(program))
+    assert len(fusion.placed) == 6, "two halves of the skip, four of each window"
+    copies = [k.shape for k in fusion.kernels if "copy" in k.extra]
+    assert copies == [(6, 4, *size)], "only what is flattened changes its order"
 
 
 def test_pictures_never_come_back_to_channels_first_between_convolutions() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from gyaku.compiler import convolution as c
+from gyaku.compiler import joins  # noqa: F401  (enters its primitive)
+from gyaku.compiler.passes import dead_code
 from gyaku.compiler.primitives import PRIMITIVES, infer
 from gyaku.compiler.program import Equation, Operand, Program, Var
 
@@ -50,6 +52,7 @@ class _Turning:
         self.dense: set[Var] = set()  # turned values that lie in order, without gaps
         self._next = 1 + max((v.id for e in program.equations for v in e.outputs), default=0)
         self._next = max([self._next, *(v.id + 1 for v in program.inputs)])
+        self.made = {v: e for e in program.equations for v in e.outputs}
         self._views: dict[tuple[Var, int], Var] = {}
         self.where = ""
 
@@ -62,7 +65,7 @@ class _Turning:
                 self._as_it_is(e)
         for v in self.program.outputs:
             self.straight(v)
-        program = self.program.replaced(self.equations)
+        program = dead_code(self.program.replaced(self.equations))
         program.check()
         return program
 
@@ -207,6 +210,8 @@ class _Turning:
 
     def _reshape(self, e: Equation) -> bool:
         (x,), shape, t = e.vars, e.output.shape, self.turned[e.vars[0]]
+        if self._tiles(e):
+            return True
         if len(shape) > 2 and shape[:2] == x.shape[:2]:
             return self._made(
                 e.output, self.emit("reshape", t, shape=(shape[0], *shape[2:], shape[1])), t in self.dense
@@ -216,6 +221,30 @@ class _Turning:
             self.plain.add(e.output)
             return True
         return False
+
+    def _tiles(self, e: Equation) -> bool:
+        """The gradient of pooling: parts joined, their axes turned to (N, C, OH, KH, OW, KW), as a picture again."""
+        t = self.made.get(e.vars[0])
+        if t is None or t.op != "transpose" or t.param("axes") != (0, 1, 4, 2, 5, 3) or e.output.ndim != 4:
+            return False
+        n, ch, kh, kw, h, w = t.vars[0].shape
+        stack = self._source(t.vars[0], "reshape")
+        if stack is None or stack.op != "concatenate" or stack.param("axis") != 2:
+            return False
+        parts = [self._flattened(v, (n, ch, h, w)) for v in stack.vars]
+        if e.output.shape != (n, ch, kh * h, kw * w) or len(parts) != kh * kw or None in parts:
+            return False
+        found = self.emit("interleave", *[self.turn(v) for v in parts if v is not None], kernel=(kh, kw))
+        return self._made(e.output, found, dense=True)
+
+    def _source(self, v: Var, through: str) -> Equation | None:
+        """Return the equation that makes ``v``, or what ``v`` is a ``through`` of."""
+        e = self.made.get(v)
+        return self.made.get(e.vars[0]) if e is not None and e.op == through and e.vars else e
+
+    def _flattened(self, v: Var, shape: tuple[int, ...]) -> Var | None:
+        e = self.made.get(v)
+        return e.vars[0] if e is not None and e.op == "reshape" and e.vars[0].shape == shape else None
 
     def _slice(self, e: Equation) -> bool:
         (x,) = e.vars
@@ -243,10 +272,11 @@ class _Turning:
         return self._made(e.output, self.emit("flip", self.turned[x], axis=places))
 
     def _transpose(self, e: Equation) -> bool:
-        (x,) = e.vars
-        self.emit(
-            "transpose", self.turned[x], into=e.output, axes=tuple([last(x.ndim).index(a) for a in e.param("axes")])
-        )
+        (x,), axes = e.vars, e.param("axes")
+        if axes[:2] == (0, 1):
+            own = (0, *[a - 1 for a in axes[2:]], x.ndim - 1)
+            return self._made(e.output, self.emit("transpose", self.turned[x], axes=own))
+        self.emit("transpose", self.turned[x], into=e.output, axes=tuple([last(x.ndim).index(a) for a in axes]))
         self.plain.add(e.output)
         return True
 

@@ -126,8 +126,9 @@ def _rising(taps: tuple[int, ...]) -> slice:
 
 
 def blocks_of(samples: int, nbytes: int) -> int:
-    """Return over how many blocks of samples a weight gradient of ``nbytes`` is summed."""
-    return max(1, min(samples, _BLOCKS, max(2, _BLOCK_BYTES // max(nbytes, 1))))
+    """Return over how many blocks of samples a weight gradient of ``nbytes`` is summed: a power of two."""
+    most = min(samples, _BLOCKS, max(2, _BLOCK_BYTES // max(nbytes, 1)))
+    return int(2 ** (max(most, 1).bit_length() - 1))
 
 
 # --- what the two equations mean --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.compiler import joins
 from gyaku.compiler.ir import supported
 from gyaku.compiler.program import Equation, Program, Shape, Var
 from gyaku.compiler.scalar import writable
@@ -69,6 +70,7 @@ class Fusion:
         self.alias: dict[Var, Equation] = {}  # values that are views of others
         self.literals: dict[Var, Any] = {}
         self.storages: list[Storage] = []
+        self.placed: set[Var] = set()  # values that lie in a part of a larger one
         self.scratch: Storage | None = None  # memory of each thread for a picture with its border
         for i, v in enumerate(program.inputs):
             if not supported(v.dtype):
@@ -91,8 +93,8 @@ class Fusion:
         elif e.op == "arange":
             array = np.arange(e.param("start"), e.param("stop"), e.param("step"), dtype=e.param("dtype"))
             self.views[e.output] = whole(self._new("constant", e.output, array), e.output.shape)
-        elif e.op == "concatenate":
-            self._join(e)
+        elif e.op in ("concatenate", "interleave"):
+            joins.join(self, e)
         elif e.op == "item" and e.vars and e.vars[0].ndim:
             flat = Var(-1, (), e.vars[0].dtype)
             self._alias(Equation("reshape", e.vars, (("shape", ()),), (flat,), e.where))
@@ -222,23 +224,6 @@ class Fusion:
         self._map(Equation("multiply", (a, row), (), (each,), e.where))
         self._reduce(Equation("sum", (each,), (("axis", 1), ("keepdims", True)), e.outputs, e.where))
 
-    def _join(self, e: Equation) -> None:
-        """Concatenation: one copying kernel for each part, into one storage."""
-        axis, at = e.param("axis"), 0
-        storage = self._new("work", e.output)
-        out = whole(storage, e.output.shape)
-        for v in e.vars:
-            if v.size == 0:
-                continue
-            kernel = Kernel("map", v.shape, [])
-            key = (slice(None),) * axis + (slice(at, at + v.shape[axis]),)
-            kernel.extra["copy"] = (v, out.slice(key), storage)
-            kernel.extra["reads"] = [v]
-            self.kernels.append(kernel)
-            at += v.shape[axis]
-        self.views[e.output] = out
-        self.home[e.output] = len(self.kernels) - 1
-
     def _users(self) -> dict[Var, set[int]]:
         """Return which kernels read each value, itself or a view of it."""
         users: dict[Var, set[int]] = {}
@@ -251,7 +236,8 @@ class Fusion:
     def _merge(self) -> None:
         users = self._users()
         for kernel in self.kernels:
-            if kernel.kind == "map" and kernel.shape != () and "copy" not in kernel.extra:
+            fixed = "copy" in kernel.extra or kernel.made & self.placed
+            if kernel.kind == "map" and kernel.shape != () and not fixed:
                 first = min((j for v in kernel.made for j in users.get(v, ())), default=None)
                 if first is not None:
                     self._merge_into(first, kernel, users)
@@ -275,7 +261,7 @@ class Fusion:
     # -- producers that only feed one reduction move into it -----------------------------------------------------------
     def _sink(self) -> None:
         users = self._users()
-        kept = {self._root(v) for v in self.program.outputs}
+        kept = {self._root(v) for v in self.program.outputs} | self.placed
         for k, kernel in enumerate(self.kernels):
             if kernel.kind == "reduce" and not any(e.op.startswith("arg") for e in kernel.equations):
                 self._sink_into(k, kernel, users, kept)
@@ -332,6 +318,9 @@ class Fusion:
                 needed[self._root(v)] = None
         for v in self.program.outputs:
             needed[self._root(v)] = None
+        self.maker = {v: made[v] for v in self.placed}
+        for v, kernel in self.maker.items():
+            kernel.stores.append(v)
         for v in needed:
             if v in made and v not in self.views:
                 private = made[v].kind == "map" and v.shape == ()
@@ -386,10 +375,13 @@ class Fusion:
         split = split_of(kernel)
         kernel.rows = split[0]
         for v in kernel.stores:
-            self.views[v].storage.split = split if split[0] > 0 else None
+            own = split if v not in self.placed else (split[0], self.views[v].strides[0])
+            self.views[v].storage.split = own if split[0] > 0 else None
         if "copy" in kernel.extra:
             _, target, storage = kernel.extra["copy"]
             alone = target.contiguous and target.shape == kernel.shape and storage.size == math.prod(kernel.shape)
+            if not alone and joins.covers(target, kernel.rows):
+                split, alone = (kernel.rows, target.strides[0]), True
             storage.split = split if alone and split[0] > 0 else None
             if storage.split is None:
                 kernel.rows = 0

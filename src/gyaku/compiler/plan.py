@@ -184,6 +184,18 @@ class Plan:
         d = next(i for i, s in enumerate(kernel.shape) if s != 1 and i not in kernel.axes)
         return self._own(kernel, wide, wide.strides[d])
 
+    def _whose(self, kernel: Kernel) -> dict[Storage, set[Kernel] | None]:
+        """Return for each storage that ``kernel`` reads who makes those parts, or None where it reads all of it."""
+        found: dict[Storage, set[Kernel] | None] = {}
+        fusion = self.fusion
+        for v in kernel.sources:
+            root = fusion._root(v)
+            if root in fusion.views:
+                storage, maker = fusion.views[root].storage.root, fusion.maker.get(root)
+                before = found.get(storage, set())
+                found[storage] = None if maker is None or before is None else before | {maker}
+        return found
+
     def _depend(self) -> None:
         writers: dict[Storage, list[Task]] = {}
         for task in self.tasks:
@@ -191,9 +203,12 @@ class Plan:
                 writers.setdefault(storage.root, []).append(task)
         self.writers = writers
         for task in self.tasks:
+            whose = self._whose(task.kernel) if self.fusion.maker else {}
             for view, own in task.reads:
+                makers = whose.get(view.storage.root)
                 for writer in writers.get(view.storage.root, ()):
-                    task.after(writer, not own)
+                    if makers is None or writer.kernel in makers:
+                        task.after(writer, not own)
 
     # -- where outputs go ----------------------------------------------------------------------------------------------
     def _outputs(self) -> None:
