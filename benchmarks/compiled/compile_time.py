@@ -22,11 +22,11 @@ import json, sys, time
 start = time.perf_counter()
 import llvmlite.binding
 llvmlite_seconds = time.perf_counter() - start
-from benchmarks.compiled import ours
-from benchmarks.compiled.workloads import WORKLOADS, batches
-w = WORKLOADS[sys.argv[1]]
+import importlib
+ours, workloads = (importlib.import_module(f"{sys.argv[2]}.{part}") for part in ("ours", "workloads"))
+w = workloads.WORKLOADS[sys.argv[1]]
 eager, step = ours.train_step(w), ours.gy.compile(ours.train_step(w))
-x, t = map(ours.gy.tensor, batches(w)[0])
+x, t = map(ours.gy.tensor, workloads.batches(w)[0])
 eager(x, t)
 start = time.perf_counter()
 step(x, t)
@@ -38,10 +38,11 @@ print(json.dumps({"llvmlite": llvmlite_seconds, "first": first, "second": time.p
 MEASURED = ("tiny", "lecture", "deep_norm")
 
 
-def once(key: str, cache: str) -> dict[str, float]:
+def once(key: str, cache: str, package: str = "benchmarks.compiled") -> dict[str, float]:
     """Return the seconds of one fresh process with this cache folder."""
     env = os.environ | {"XDG_CACHE_HOME": cache, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
-    answer = subprocess.run([sys.executable, "-c", SCRIPT, key], env=env, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", SCRIPT, key, package]
+    answer = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return json.loads(answer.stdout)
 
 

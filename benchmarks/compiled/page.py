@@ -9,6 +9,8 @@ from typing import Any
 from benchmarks.common import RESULTS, table
 from benchmarks.compiled import speed
 from benchmarks.compiled.workloads import WORKLOADS
+from benchmarks.convolution import speed as convolution
+from benchmarks.convolution.workloads import WORKLOADS as NETWORKS
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
@@ -37,7 +39,14 @@ HOW = """## How the compiled step is measured
   and moments. NumPy's OpenBLAS does not know every processor; where its AVX-512 kernels run although it does not choose
   them by itself, both are shown.
 """
+CONVOLUTION = """Forward, loss, backward and Adam on batches that lie ready, two threads for everybody, in turns.
+PyTorch runs eager and compiled (network, loss and their gradient), channels first and channels last, each with the
+fused Adam; JAX jits the whole step, channels first and last, buffers donated. All start from the same values, and their
+losses are compared first.
+"""
 PARTS = {
+    "convolution_layers": "Convolutional networks: where the time goes",
+    "convolution_own": "Convolutional networks: memory and first calls",
     "compiled_first_call": "First calls",
     "compiled_memory": "Memory of the compiled step",
     "compiled_width": "Width",
@@ -77,10 +86,24 @@ def _speed() -> list[str]:
     return parts
 
 
+def _convolution() -> list[str]:
+    path = RESULTS / "convolution_speed.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    networks = found["workloads"]
+    busy = f"Processes that wanted a core in the minute before: {found['load_before']:.1f}."
+    rows = table(convolution.HEAD, convolution.ratios(networks))
+    parts = ["## Convolutional networks\n", CONVOLUTION, rows, "", busy, "", foot(found["machine"]), ""]
+    for key, one in networks.items():
+        parts += [f"### {NETWORKS[key].title}\n", speed.details(one), ""]
+    return parts
+
+
 def text() -> str:
     """Return the page."""
     others = [_part(name, title) for name, title in PARTS.items() if (RESULTS / f"{name}.md").is_file()]
-    return "\n".join([INTRODUCTION, *_speed(), *others])
+    return "\n".join([INTRODUCTION, *_speed(), *_convolution(), *others])
 
 
 def main() -> None:

@@ -135,7 +135,7 @@ def run(keys: list[str], rounds: int = ROUNDS) -> dict[str, Any]:
         contenders, losses, failures = enter(w, peers, pairs)
         odd = compare(w, losses)
         times = measure(w, contenders, rounds)
-        found[key] = {"seconds": times, "not_run": failures, "differ": odd, "losses": _shown(losses)}
+        found[key] = {"seconds": times, "not_run": failures, "differ": odd, "losses": shown(losses)}
         if w.floor:
             found[key]["copy"] = min(p.ask("copy", workload=key) for p in peers if p.library == "floor")
         for peer in [*peers, *sum(pairs.values(), [])]:
@@ -146,7 +146,8 @@ def run(keys: list[str], rounds: int = ROUNDS) -> dict[str, Any]:
     return found
 
 
-def _shown(losses: dict[str, Any]) -> dict[str, list[float]]:
+def shown(losses: dict[str, Any]) -> dict[str, list[float]]:
+    """Return the losses of the first three steps and the mean over all, by form."""
     return {name: [*np.round(v[:3, 0], 5).tolist(), round(float(v.mean()), 5)] for name, v in losses.items()}
 
 

@@ -21,10 +21,19 @@ class Failed(RuntimeError):
 
 
 class Peer:
-    """A library in a process of its own: its number of threads, its one core if it is to have one, more environment."""
+    """A library in a process of its own: its number of threads, its one core if it is to have one, more environment.
+
+    ``package`` has the workloads, and the libraries' forms of them.
+    """
 
     def __init__(
-        self, library: str, threads: int | None = None, *, core: int | None = None, also: dict[str, str] | None = None
+        self,
+        library: str,
+        threads: int | None = None,
+        *,
+        core: int | None = None,
+        also: dict[str, str] | None = None,
+        package: str = "benchmarks.compiled",
     ) -> None:
         self.library, self.threads = library, threads
         self.name = library if threads is None else f"{library}, {threads} thread{'s' if threads > 1 else ''}"
@@ -36,7 +45,7 @@ class Peer:
         if core is not None:
             env["BENCHMARK_CORE"] = str(core)
         env |= also or {}
-        command = [sys.executable, "-m", "benchmarks.compiled.worker", library]
+        command = [sys.executable, "-m", "benchmarks.compiled.worker", library, package]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

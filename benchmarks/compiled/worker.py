@@ -1,6 +1,7 @@
 """One peer in its own process: reads commands as JSON lines, answers with JSON lines.
 
-``python -m benchmarks.compiled.worker LIBRARY``; the thread pools are sized by the environment before anything loads.
+``python -m benchmarks.compiled.worker LIBRARY PACKAGE``: the package has the workloads and each library's forms.
+The thread pools are sized by the environment before anything loads.
 Commands: ``make`` a form of a workload (answer: its losses from the initial values on), ``run`` it once with a seed
 (answer: seconds), ``drop`` all forms, ``peak`` (bytes a form takes), ``copy`` (the floor's bytes, in seconds).
 """
@@ -21,8 +22,6 @@ import numpy as np
 
 if "BENCHMARK_CORE" in os.environ:  # before a library counts the cores
     os.sched_setaffinity(0, {int(os.environ["BENCHMARK_CORE"])})
-
-from benchmarks.compiled.workloads import WORKLOADS
 
 WARM = 0.1  # seconds
 MODULES = {
@@ -53,8 +52,9 @@ def timed(run: Callable[..., Any], seed: int, times: int) -> float:
 class Bench:
     """The forms a process holds ready."""
 
-    def __init__(self, library: str) -> None:
-        self.module = importlib.import_module(f"benchmarks.compiled.{MODULES[library]}")
+    def __init__(self, library: str, package: str) -> None:
+        self.module = importlib.import_module(f"{package}.{MODULES[library]}")
+        self.workloads = importlib.import_module(f"{package}.workloads").WORKLOADS
         self.made: dict[str, Callable[..., Any]] = {}
 
     def list(self, workload: str, first: int | None = None, last: int | None = None) -> list[str]:
@@ -62,7 +62,7 @@ class Bench:
         return list(self._forms(workload, first, last))
 
     def _forms(self, workload: str, first: int | None, last: int | None) -> dict[str, Any]:
-        w = WORKLOADS[workload]
+        w = self.workloads[workload]
         if first is None:
             return self.module.forms(w)
         return self.module.share(w, first, last)
@@ -97,7 +97,7 @@ class Bench:
 
     def copy(self, workload: str) -> float:
         """Return the seconds of the floor's bytes."""
-        return self.module.copy_seconds(WORKLOADS[workload])
+        return self.module.copy_seconds(self.workloads[workload])
 
 
 def _status(name: str) -> int:
@@ -105,11 +105,11 @@ def _status(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
-def main(library: str) -> int:
+def main(library: str, package: str) -> int:
     """Serve until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")  # what a library prints must not mix with the answers
     os.dup2(2, 1)
-    bench = Bench(library)
+    bench = Bench(library, package)
     for line in sys.stdin:
         command = json.loads(line)
         try:
@@ -121,4 +121,4 @@ def main(library: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
