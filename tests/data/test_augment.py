@@ -16,6 +16,9 @@ MAKERS: dict[str, Any] = {
     "rotate": augment.rotate(15.0),
     "noise": augment.noise(0.1),
     "elastic": augment.elastic(4.0, 2.0),
+    "zoom": augment.zoom(0.3),
+    "cutout": augment.cutout(4),
+    "flip": augment.flip(),
     "compose": augment.compose(augment.shift(1), augment.rotate(5.0), augment.noise(0.1)),
 }
 
@@ -52,7 +55,15 @@ def test_shift_is_a_slice_of_the_padded_image() -> None:
 
 def test_zero_strength_changes_nothing() -> None:
     x = batch()
-    for apply in (augment.shift(0), augment.rotate(0.0), augment.noise(0.0), augment.elastic(0.0), augment.compose()):
+    for apply in (
+        augment.shift(0),
+        augment.rotate(0.0),
+        augment.noise(0.0),
+        augment.elastic(0.0),
+        augment.compose(),
+        augment.flip(0.0),
+        augment.zoom(0.0),
+    ):
         np.testing.assert_array_equal(apply(x, Generator(0)), x)
 
 
@@ -111,3 +122,51 @@ def test_class_weights_are_balanced() -> None:
     for bad, text in ((np.array([0, 3]), "3 in row 1"), (np.array([-1, 0]), "-1 in row 0")):
         with pytest.raises(ArgumentError, match=text):
             class_weights(bad, 3)
+
+
+def test_flip_mirrors_about_half_of_the_images() -> None:
+    x = batch(n=400)
+    y = augment.flip()(x, Generator(0))
+    same, mirrored = ((y == other).all(axis=(1, 2, 3)) for other in (x, x[..., ::-1]))
+    assert (same ^ mirrored).all() and 0.4 < mirrored.mean() < 0.6
+
+
+def test_zoom_scales_about_the_centre(monkeypatch: pytest.MonkeyPatch) -> None:
+    ramp = np.tile(np.arange(-4.0, 5.0), (1, 1, 9, 1))
+    monkeypatch.setattr(Generator, "uniform", lambda self, shape: np.ones(shape))
+    y = augment.zoom(1.0)(ramp, Generator(0))
+    np.testing.assert_allclose(y, ramp / 2)
+
+
+def test_cutout_covers_one_square_whose_centre_is_inside() -> None:
+    x = np.ones((300, 2, 9, 7), dtype=np.float32)
+    y = augment.cutout(4, fill=-1.0)(x, Generator(0))
+    covered = (y == -1.0).sum(axis=(1, 2, 3))
+    assert set(np.unique(y)) == {-1.0, 1.0} and covered.max() == 2 * 16 and covered.min() >= 2 * 4
+    assert (y[:, 0] == y[:, 1]).all() and (y == -1.0).any(axis=(0, 1)).all(), "every pixel is covered once"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_classes_of_pixels_go_where_the_pixels_go(name: str) -> None:
+    """A picture of flat squares: each of its values is a class, so after moving both must still tell the same."""
+    t = np.repeat(np.repeat(Generator(2).integers(0, 3, (40, 4, 3)), 6, axis=1), 6, axis=2)
+    x = t[:, None].astype(np.float32)
+    y, moved = MAKERS[name].pair(x, t, Generator(1))
+    np.testing.assert_array_equal(y, MAKERS[name](x, Generator(1)))
+    assert moved.shape == t.shape and moved.dtype == t.dtype and set(np.unique(moved)) <= {0, 1, 2}
+    if name in ("shift", "flip"):
+        np.testing.assert_array_equal(y[:, 0], moved)
+    elif name in ("noise", "cutout"):
+        np.testing.assert_array_equal(moved, t)
+    else:
+        assert (np.abs(y[:, 0] - moved) < 0.6).mean() > 0.95, "only mixtures along edges differ"
+
+
+def test_plain_functions_may_join_in_and_shares_are_checked() -> None:
+    both = augment.compose(lambda x, generator: x + 1, augment.flip(1.0))
+    t = np.arange(12).reshape(1, 3, 4)
+    x, moved = both.pair(t[:, None].astype(np.float32), t, Generator(0))
+    np.testing.assert_array_equal(x[:, 0], moved + 1)
+    for make in (lambda: augment.flip(1.5), lambda: augment.zoom(-0.1), lambda: augment.cutout(0)):
+        with pytest.raises(ArgumentError):
+            make()

@@ -87,7 +87,7 @@ def test_images_without_classes(tmp_path: Path) -> None:
     assert source.row_names == ("a.png", "b.png")
     one = load(tmp_path / "a.png")
     assert one.images is not None and one.images.shape == (1, 3, 4, 5) and one.row_names == ("a.png",)
-    with pytest.raises(DataError, match="images with labels, got images only"):
+    with pytest.raises(DataError, match="images with labels or masks, got images only"):
         prepare(source)
     with pytest.raises(ArgumentError, match="channels 1 .grey. or 3 .RGB., got 2"):
         load(tmp_path, channels=2)

@@ -217,7 +217,7 @@ def with_change(path: list[Any], value: Any) -> Any:
         (["format"], "other", "recipe: expected gyaku-recipe version 1, got 'other' version 1"),
         (["version"], 2, "got 'gyaku-recipe' version 2. Hint: use the gyaku that wrote it"),
         (["version"], True, "recipe.version: expected a whole number, got True"),
-        (["task"], "dance", "recipe.task: expected one of regression, binary, multiclass, got 'dance'"),
+        (["task"], "dance", "recipe.task: expected one of regression, binary, multiclass, segmentation, got 'dance'"),
         (["task"], "regression", "recipe.labels: expected labels that fit regression, got 2"),
         (["labels"], ["a", "a"], "recipe.labels: expected entries that differ, got 'a' twice"),
         (["labels"], ["a", 1], "recipe.labels[1]: expected a text, got 1"),

@@ -16,11 +16,13 @@ from gyaku.data.catalogue import NAMES, load
 from gyaku.data.describe import describe
 from gyaku.data.digits import digits
 from gyaku.data.idx import read_idx, write_idx
+from gyaku.data.masks import read_pairs
 from gyaku.data.mnist import fashion_mnist, mnist
 from gyaku.data.npz import read_npz
 from gyaku.data.pictures import read_image, read_pictures
 from gyaku.data.prepare import Prepared, prepare
 from gyaku.data.recipe import Answers, Recipe
+from gyaku.data.scenes import scenes
 from gyaku.data.source import Source, from_arrays
 from gyaku.data.table import read_parquet, read_table
 
@@ -43,9 +45,11 @@ __all__ = [
     "read_idx",
     "read_image",
     "read_npz",
+    "read_pairs",
     "read_parquet",
     "read_pictures",
     "read_table",
+    "scenes",
     "synthetic",
     "write_idx",
 ]

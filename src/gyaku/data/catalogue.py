@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
 from gyaku.data import synthetic
 from gyaku.data.digits import DIGITS_FILE, DIGITS_SHA256, DIGITS_WHITE, digits
 from gyaku.data.idx import read_idx
+from gyaku.data.masks import is_segmentation, read_pairs
 from gyaku.data.mnist import fashion_mnist, find_files, from_idx_folder, mnist
 from gyaku.data.npz import read_npz
 from gyaku.data.pictures import EXTENSIONS, class_folders, image_files, read_images, read_pictures
 from gyaku.data.reading import digest, is_kind
+from gyaku.data.scenes import load_scenes
 from gyaku.data.source import Source, array_digest, from_arrays
 from gyaku.data.table import DELIMITERS, read_parquet, read_table
 
@@ -26,7 +28,7 @@ _MADE: dict[str, Callable[..., Any]] = {
     "spirals": synthetic.spirals,
     "curve": synthetic.noisy_curve,
 }
-NAMES = ("digits", "mnist", "fashion-mnist", *_MADE)
+NAMES = ("digits", "mnist", "fashion-mnist", "scenes", *_MADE)
 _X = ("x", "X", "x_train", "X_train", "train_images", "data", "images", "features", "inputs")
 _T = ("t", "y", "Y", "t_train", "y_train", "train_labels", "label", "labels", "target", "targets")
 _X_TEST, _T_TEST = ("x_test", "X_test", "test_images"), ("t_test", "y_test", "test_labels")
@@ -49,9 +51,11 @@ def load(
     """Return the data that ``what`` names.
 
     Names: ``digits``, ``mnist``, ``fashion-mnist`` (``folder`` instead of a download), ``xor``, ``moons``, ``circles``,
-    ``spirals``, ``curve`` (``n`` samples, ``noise``, ``seed``). Files: ``.csv``, ``.tsv``, ``.txt`` (``encoding``,
-    ``delimiter``, ``text`` columns), ``.parquet``, ``.npz``, one image, an IDX file of images. Folders: four IDX files,
-    images by class, or images without classes (``size=(H, W)`` resizes; ``channels`` 1 makes grey, 3 RGB). ``target``
+    ``spirals``, ``curve`` (``n`` samples, ``noise``, ``seed``), ``scenes`` (``n``, ``size``, ``seed``, ``folder`` with
+    MNIST): digits on a textured ground with the class of every pixel. Files: ``.csv``, ``.tsv``, ``.txt``
+    (``encoding``, ``delimiter``, ``text`` columns), ``.parquet``, ``.npz``, one image, an IDX file of images. Folders:
+    four IDX files, images by class, ``images`` and ``masks``, or images without classes (``size=(H, W)`` resizes;
+    ``channels`` 1 makes grey, 3 RGB). ``target``
     names the column to predict. A file or folder of the same name as a data set needs ``./``.
 
     Raises ``UnknownNameError`` ("did you mean") for a name that is none of these, ``DataError`` for what a reader
@@ -75,6 +79,8 @@ def _find(what: str | Path, given: dict[str, Any], seed: int) -> Source:
     if name == "digits":
         _only(name, given)
         return _digits()
+    if name == "scenes":
+        return load_scenes(**_only(name, given, "n", "size", "folder"), seed=seed)
     if name in ("mnist", "fashion-mnist"):
         _only(name, given, "folder")
         return mnist(given.get("folder")) if name == "mnist" else fashion_mnist(given.get("folder"))
@@ -113,6 +119,11 @@ def _folder(path: Path, given: dict[str, Any]) -> Source:
             return from_idx_folder(path)
         _only(str(path), given, "size", "channels")
         train, test = path / "train", path / "test"
+        if is_segmentation(path):
+            return _pairs(path, path, given, None)[0]
+        if is_segmentation(train) and is_segmentation(test):
+            whole, classes = _pairs(train, path, given, None)
+            return replace(whole, test=_pairs(test, path, given, classes)[0])
         if is_kind(train, "dir") and is_kind(test, "dir") and class_folders(train) and class_folders(test):
             whole = _pictures(train, path, given, None)
             return replace(whole, test=_pictures(test, path, given, whole))
@@ -141,6 +152,18 @@ def _pictures(folder: Path, top: Path, given: dict[str, Any], like: Source | Non
         top.resolve().name, str(folder), sha, images=images, labels=found.labels, label_names=found.label_names,
         row_names=names,
     )  # fmt: skip
+
+
+def _pairs(
+    folder: Path, top: Path, given: dict[str, Any], classes: Mapping[str, int] | None
+) -> tuple[Source, Mapping[str, int]]:
+    found = read_pairs(folder, **given, classes=classes)
+    sha, files = digest(found.files, f"read_pairs {str(folder)!r}"), found.files[: len(found.images)]
+    source = Source(
+        top.resolve().name, str(folder), sha, images=found.images, masks=found.masks, label_names=tuple(found.classes),
+        row_names=tuple(file.name for file in files),
+    )  # fmt: skip
+    return source, found.classes
 
 
 def _file(path: Path, given: dict[str, Any]) -> Source:

@@ -15,7 +15,8 @@ _SHOWN = 20
 
 def describe(source: Source) -> dict[str, Any]:
     """Return name, origin, digest, kind, rows, test rows, target and notes; then, for images, shape, range and the
-    count of every class; for a table, one entry per column: type, missing, distinct, range or most frequent values.
+    count of every class (with masks: of its pixels); for a table, one entry per column: type, missing, distinct, range
+    or most frequent values.
 
     >>> from gyaku.data import load
     >>> d = describe(load("digits"))
@@ -45,6 +46,10 @@ def _images(source: Source) -> dict[str, Any]:
     if source.labels is not None and source.label_names:
         counts = np.bincount(source.labels, minlength=len(source.label_names))
         found["classes"] = dict(zip(source.label_names, counts.tolist(), strict=True))
+    if source.masks is not None:
+        pixels = np.bincount(source.masks.ravel(), minlength=len(source.label_names))
+        found["classes"] = dict(zip(source.label_names, pixels.tolist(), strict=True))
+        found["counted"] = "pixels"
     return found
 
 

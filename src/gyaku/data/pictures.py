@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,23 +86,39 @@ def read_image(
 
 
 def _read_image(path: Path, size: tuple[int, int] | None, channels: int | None) -> NDArray[np.uint8]:
-    where = f"read_image {str(path)!r}"
+    def read(image: Any, pillow: Any) -> NDArray[np.uint8]:
+        grey = channels == 1 or (channels is None and image.mode in _GREY)
+        image = image.convert("L" if grey else "RGB")
+        if size is not None:
+            image = image.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
+        return np.asarray(image, dtype=np.uint8)
+
+    array = open_picture(path, f"read_image {str(path)!r}", read)
+    return array.reshape(array.shape[0], array.shape[1], -1)
+
+
+def open_picture(path: Path, where: str, read: Callable[[Any, Any], NDArray[Any]]) -> NDArray[Any]:
+    """Return ``read(image, PIL.Image)`` of a picture of bounded size. Raises ``DataError`` for a damaged one."""
     pillow: Any = require("PIL.Image", where=where, extra="images")
     with open_file(path, where) as file:
         true_size = file_size(file)
         try:
             with pillow.open(file, formats=_FORMATS) as image:
                 _check_image(image, where, true_size)
-                grey = channels == 1 or (channels is None and image.mode in _GREY)
-                image = image.convert("L" if grey else "RGB")
-                if size is not None:
-                    image = image.resize((size[1], size[0]), pillow.Resampling.BILINEAR)
-                array = np.asarray(image, dtype=np.uint8)
+                return read(image, pillow)
         except DataError:
             raise
         except Exception as error:  # Pillow's decoders raise almost anything on damaged files
             raise DataError(where, "a whole image", f"{reason(error)}", hint="open it in a viewer to see") from error
-    return array.reshape(array.shape[0], array.shape[1], -1)
+
+
+def picture_sizes(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return height and width of image files, from their headers."""
+
+    def read(image: Any, _: Any) -> NDArray[Any]:
+        return np.array((image.size[1], image.size[0]))
+
+    return [tuple(open_picture(path, f"read_image {str(path)!r}", read).tolist()) for path in files]
 
 
 def _check_image(image: Any, where: str, true_size: int) -> None:

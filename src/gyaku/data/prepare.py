@@ -24,7 +24,7 @@ from gyaku.data.split import (
     split_time,
     stratified_order,
 )
-from gyaku.data.target import as_numbers, decide, encode_classes
+from gyaku.data.target import SEGMENTATION, as_numbers, decide, encode_classes
 
 Features = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -36,7 +36,8 @@ class Prepared:
     """Data ready for a network, and how it came about.
 
     ``x_*`` float32: tables (N, D), images (N, C, H, W). ``t_*``: int64 (N,) for ``kind`` ``"binary"`` (0, 1) and
-    ``"multiclass"``; float32 (N, 1), standardised by train, for ``"regression"``. ``n_classes`` is 0 for a regression.
+    ``"multiclass"``, int64 (N, H, W) for ``"segmentation"``; float32 (N, 1), standardised by train, for
+    ``"regression"``. ``n_classes`` is 0 for a regression.
     ``rows_*`` are row numbers of the source (of its official test part for ``rows_test`` when it has one).
     """
 
@@ -107,7 +108,7 @@ def prepare(
     notes = list(source.notes)
     streams = Generator(seed).split("prepare")
     column, kind, labels = _target(source, task)
-    t = None if kind == "regression" else encode_classes(column, labels, f"target {source.target!r}")
+    t = encode_classes(column, labels, f"target {source.target!r}") if kind in ("binary", "multiclass") else None
     official = source.test is not None
     rows = _limited(len(source), t if stratify else None, limit, streams.split("limit"))
     shares = (dev, 0.0 if official else test)
@@ -135,8 +136,8 @@ def _with_known_target(source: Source) -> Source:
         hint = "name the column to predict: target=... (--target COLUMN)"
         shown = ", ".join(list(source.columns)[:20])
         raise DataError(f"prepare {source.name!r}", f"a target, one of {shown}", "none", hint=hint)
-    if source.kind == "images" and source.labels is None:
-        raise DataError(f"prepare {source.name!r}", "images with labels", "images only")
+    if source.kind == "images" and source.labels is None and source.masks is None:
+        raise DataError(f"prepare {source.name!r}", "images with labels or masks", "images only")
     return source
 
 
@@ -159,6 +160,13 @@ def _check_options(
 def _target(source: Source, task: str | None) -> tuple[NDArray[Any], str, tuple[str, ...]]:
     """Return the raw target column, the task and the labels; the official test part does not decide, but must fit."""
     where = f"target {source.target or 'label'!r}"
+    if source.masks is not None:
+        if task not in (None, SEGMENTATION):
+            raise ArgumentError("prepare", f"the task {SEGMENTATION!r} for images with masks", repr(task))
+        return source.masks, SEGMENTATION, source.label_names
+    if task == SEGMENTATION:
+        hint = "a folder with the subfolders images and masks, or scenes"
+        raise ArgumentError("prepare", f"images with masks for the task {SEGMENTATION!r}", "none", hint=hint)
     if source.labels is None:
         column = source.columns[str(source.target)]
         return column, *decide(column, task, where)
@@ -200,7 +208,7 @@ def _fit(
     source: Source, target: NDArray[Any], kind: str, labels: tuple[str, ...], train: Rows,
     aside: set[str | None], categories: set[str], standardize: bool, notes: list[str],
 ) -> Recipe:  # fmt: skip
-    name = source.target or "label"
+    name = source.target or ("mask" if kind == SEGMENTATION else "label")
     mean, scale = _target_scale(target, train, name) if kind == "regression" and standardize else (0.0, 1.0)
     if source.images is not None:
         image = fit_image(source.images, train, source.white, standardize)
@@ -227,8 +235,11 @@ def _target_scale(target: NDArray[Any], train: Rows, name: str) -> tuple[float, 
 
 def _arrays(recipe: Recipe, source: Source, rows: Rows, part: str, notes: list[str]) -> tuple[Features, NDArray[Any]]:
     if source.images is not None:
-        assert recipe.image is not None and source.labels is not None
+        assert recipe.image is not None
         x = recipe.image.features(source.images[rows], source.white)
+        if source.masks is not None:
+            return x, recipe.encode(source.masks[rows])
+        assert source.labels is not None
         names = np.array(source.label_names, dtype=object)
         labels = names[source.labels[rows]] if source.label_names else source.labels[rows]
         return x, recipe.encode(labels)
@@ -246,7 +257,11 @@ def _arrays(recipe: Recipe, source: Source, rows: Rows, part: str, notes: list[s
 def _note_classes(t: NDArray[Any], labels: tuple[str, ...], notes: list[str]) -> None:
     if not labels:
         return
-    counts = np.bincount(t, minlength=len(labels))
+    counts = np.bincount(t.ravel(), minlength=len(labels))
+    if t.ndim > 1:
+        gone = [label for label, n in zip(labels, counts.tolist(), strict=True) if not n]
+        notes += [f"classes without a pixel in the training part: {', '.join(gone[:10])}"] if gone else []
+        return
     tiny = [f"{label!r} ({n})" for label, n in zip(labels, counts.tolist(), strict=True) if n < _TINY]
     if tiny:
         shown = ", ".join(tiny[:10]) + (", ..." if len(tiny) > 10 else "")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gyaku.base.errors import ArgumentError, DataError, ShapeError
 from gyaku.data.columns import AnyColumn
 from gyaku.data.source import Source, from_arrays, plain_column
-from gyaku.data.target import as_numbers, encode_classes, refuse_missing
+from gyaku.data.target import SEGMENTATION, as_numbers, encode_classes, refuse_missing
 
 Features = NDArray[np.float32]
 
@@ -46,11 +46,15 @@ class ImageRule:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a network says: for classes ``labels`` (N,) texts and ``probabilities`` (N, K); else ``values`` (N,)."""
+    """What a network says: for classes ``labels`` (N,) texts and ``probabilities`` (N, K); else ``values`` (N,).
+
+    For a segmentation ``masks`` (N, H, W), the place of every pixel's class.
+    """
 
     labels: NDArray[Any] | None = None
     probabilities: NDArray[np.float64] | None = None
     values: NDArray[np.float64] | None = None
+    masks: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Recipe:
     """Everything a prediction needs beside the weights; fitted on train only, by ``prepare``.
 
     ``columns`` (tables) or ``image`` (images) make the input; ``labels`` name the classes of a ``binary`` or
-    ``multiclass`` task; a ``regression`` has t = (value - target_mean) / target_scale.
+    ``multiclass`` task or of the pixels of a ``segmentation``; a ``regression`` has
+    t = (value - target_mean) / target_scale.
     """
 
     task: str
@@ -86,8 +91,8 @@ class Recipe:
 
     @property
     def n_outputs(self) -> int:
-        """Units of the output layer: K for ``multiclass``, else 1."""
-        return len(self.labels) if self.task == "multiclass" else 1
+        """Units of the output layer (of every pixel, for a segmentation): 1 for two classes or a value, else K."""
+        return len(self.labels) if self.task in ("multiclass", SEGMENTATION) else 1
 
     @property
     def black(self) -> float:
@@ -128,8 +133,11 @@ class Recipe:
     def encode(self, target: NDArray[Any]) -> NDArray[Any]:
         """Return a raw target column as the loss wants it: int64 (N,) classes, or float32 (N, 1) scaled values.
 
-        Raises ``DataError`` naming row and value of a missing, unknown or non-numeric cell.
+        Of a segmentation, the places of the pixels' classes as int64 (N, H, W). Raises ``DataError`` naming row and
+        value of a missing, unknown or non-numeric cell.
         """
+        if self.task == SEGMENTATION:
+            return self._encode_masks(np.asarray(target))
         column, where = plain_column(np.asarray(target)), f"target {self.target!r}"
         refuse_missing(column, where)
         if self.task != "regression":
@@ -139,12 +147,26 @@ class Recipe:
             raise DataError(where, "numbers", "text")
         return ((values - self.target_mean) / self.target_scale).astype(np.float32)[:, None]
 
+    def _encode_masks(self, masks: NDArray[Any]) -> NDArray[np.int64]:
+        size = self.input_shape[1:]
+        if masks.shape[1:] != size or masks.dtype.kind not in "iu":
+            got = f"{masks.dtype} {masks.shape}"
+            raise ShapeError("encode", f"masks (N, {', '.join(map(str, size))}) of whole numbers", got)
+        if masks.size and not 0 <= int(masks.min()) <= int(masks.max()) < len(self.labels):
+            raise DataError("encode", f"classes 0..{len(self.labels) - 1}", f"{masks.min()} to {masks.max()}")
+        return masks.astype(np.int64)
+
     def decode(self, outputs: NDArray[Any]) -> Answers:
         """Return answers from probabilities, (N, K) or for two classes also (N,) or (N, 1), or from scaled values.
 
-        Labels are those of the largest probability (the first of equals). Raises ``ShapeError`` for another shape.
+        Labels are those of the largest probability (the first of equals); of a segmentation, from (N, K, H, W), the
+        masks. Raises ``ShapeError`` for another shape.
         """
         y = np.asarray(outputs, dtype=np.float64)
+        if self.task == SEGMENTATION:
+            if y.ndim != 4 or y.shape[1] != len(self.labels):
+                raise ShapeError("decode", f"probabilities of shape (N, {len(self.labels)}, H, W)", str(y.shape))
+            return Answers(masks=y.argmax(axis=1).astype(np.uint8))
         if self.task == "regression" or self.task == "binary" and (y.ndim == 1 or y.shape[1:] == (1,)):
             if y.ndim not in (1, 2) or y.shape[1:] not in ((), (1,)):
                 raise ShapeError("decode", "outputs of shape (N,) or (N, 1)", str(y.shape))

@@ -9,7 +9,7 @@ from typing import Any
 from gyaku.base.errors import DataError
 from gyaku.data.columns import AnyColumn, CategoryColumn, NumberColumn
 from gyaku.data.recipe import ImageRule, Recipe
-from gyaku.data.target import TASKS
+from gyaku.data.target import SEGMENTATION, TASKS
 
 FORMAT, VERSION = "gyaku-recipe", 1
 _MAX_PIXELS = 2**31
@@ -62,9 +62,13 @@ def recipe_from_json(data: Any) -> Recipe:
 
 
 def _check_whole(recipe: Recipe) -> None:
-    if recipe.task not in TASKS:
-        raise DataError("recipe.task", f"one of {', '.join(TASKS)}", _shown(recipe.task))
-    least, most = {"regression": (0, 0), "binary": (2, 2), "multiclass": (2, math.inf)}[recipe.task]
+    tasks = (*TASKS, SEGMENTATION)
+    if recipe.task not in tasks:
+        raise DataError("recipe.task", f"one of {', '.join(tasks)}", _shown(recipe.task))
+    if recipe.task == SEGMENTATION and recipe.image is None:
+        raise DataError("recipe", "an image for a segmentation", "columns")
+    counts = {"regression": (0, 0), "binary": (2, 2), "multiclass": (2, math.inf), SEGMENTATION: (2, 256)}
+    least, most = counts[recipe.task]
     if not least <= len(recipe.labels) <= most:
         raise DataError("recipe.labels", f"labels that fit {recipe.task}", str(len(recipe.labels)))
     if (recipe.image is None) == (not recipe.columns):

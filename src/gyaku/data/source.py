@@ -17,13 +17,13 @@ Columns = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Raw data before any split or scaling: ``images`` with ``labels``, or a ``table``.
+    """Raw data before any split or scaling: ``images`` with ``labels`` or ``masks``, or a ``table``.
 
     ``images`` (N, C, H, W) uint8 or float32, ``white`` the value of a white pixel; ``labels`` (N,) int64 places in
-    ``label_names``, or float64 values when there are no names. ``table`` holds columns by name, in order: float64 (NaN
-    missing), int64, or object arrays of ``str`` and ``None``. ``test`` is an official test part; ``digest`` the SHA-256
-    of the raw bytes; ``notes`` what a reader decided on the way; ``row_names`` the rows' own names, if any (image
-    files).
+    ``label_names``, or float64 values when there are no names; ``masks`` (N, H, W) uint8 the place of every pixel's
+    class in ``label_names``. ``table`` holds columns by name, in order: float64 (NaN missing), int64, or object arrays
+    of ``str`` and ``None``. ``test`` is an official test part; ``digest`` the SHA-256 of the raw bytes; ``notes`` what
+    a reader decided on the way; ``row_names`` the rows' own names, if any (image files).
     """
 
     name: str
@@ -38,11 +38,15 @@ class Source:
     test: Source | None = None
     notes: tuple[str, ...] = ()
     row_names: tuple[str, ...] = ()
+    masks: NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         if (self.images is None) == (self.table is None):
             raise DataError(f"Source {self.name!r}", "either images or a table", "both or neither")
-        lengths = {len(x) for x in (self.images, self.labels) if x is not None} | {
+        if self.masks is not None and (self.images is None or self.masks.shape[1:] != self.images.shape[2:]):
+            got = f"masks of {self.masks.shape[1:]}"
+            raise DataError(f"Source {self.name!r}", "masks of the size of the images", got)
+        lengths = {len(x) for x in (self.images, self.labels, self.masks) if x is not None} | {
             len(column) for column in (self.table or {}).values()
         }
         if len(lengths) != 1:

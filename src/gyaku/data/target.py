@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from gyaku.base.errors import DataError, UnknownNameError
 from gyaku.data.source import as_text, missing_rows
 
-TASKS = ("regression", "binary", "multiclass")
+TASKS = ("regression", "binary", "multiclass")  # of a target column; masks are a task of their own
+SEGMENTATION = "segmentation"
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _MANY = 20
 

@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return the PNG file of grey (H, W) or colour (H, W, 3) pixels (ISO/IEC 15948)."""
-    height, width = pixels.shape[:2]
-    colour = 2 if pixels.ndim == 3 else 0
-    rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    raw = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1).tobytes()  # filter 0 before each row
-    head = struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
-    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(raw, 9)), (b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, body) for kind, body in chunks)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+from gyaku.base.png import png
 
 
 def address(pixels: NDArray[np.uint8]) -> str:
@@ -39,12 +24,18 @@ def grey(image: Any) -> str:
 
 def diverging(values: Any, limit: float | None = None) -> str:
     """Return the address of signed values (H, W): blue below zero, white at zero, orange above."""
+    return address(diverging_pixels(values, limit))
+
+
+def diverging_pixels(values: Any, limit: float | None = None) -> NDArray[np.uint8]:
+    """Return the pixels (H, W, 3) of ``diverging``."""
     v = np.nan_to_num(np.asarray(values, dtype=np.float64))
     scale = limit or float(np.abs(v).max()) or 1.0
     share = np.clip(v / scale, -1, 1)[..., None]
     white, blue, orange = (np.array(c, dtype=np.float64) for c in ((255, 255, 255), (0, 114, 178), (213, 94, 0)))
     mixed = white + np.abs(share) * (np.where(share < 0, blue, orange) - white)
-    return address(mixed.round().astype(np.uint8))
+    pixels: NDArray[np.uint8] = mixed.round().astype(np.uint8)
+    return pixels
 
 
 def strip(values: Any, limit: float | None = None) -> str:
@@ -55,3 +46,24 @@ def strip(values: Any, limit: float | None = None) -> str:
     block = np.zeros(rows * columns)
     block[: v.size] = v
     return diverging(block.reshape(rows, columns), limit)
+
+
+MAX_MAPS = 32  # channels of a layer that are shown
+
+
+def maps(values: Any) -> str:
+    """Return the address of a layer's values: a vector as ``strip``, (C, H, W) as one map a channel, side by side."""
+    v = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    if v.ndim != 3:
+        return strip(v)
+    shown = v[:MAX_MAPS]
+    across = min(len(shown), 4 if len(shown) <= 16 else 8)
+    rows, (_, high, wide) = -(-len(shown) // across), shown.shape
+    limit = float(np.abs(v).max()) or 1.0
+    sheet = np.full((rows * (high + 1) - 1, across * (wide + 1) - 1), np.nan)
+    for k, one in enumerate(shown):
+        top, left = k // across * (high + 1), k % across * (wide + 1)
+        sheet[top : top + high, left : left + wide] = one
+    pixels = diverging_pixels(np.nan_to_num(sheet), limit)
+    pixels[np.isnan(sheet)] = 150
+    return address(pixels)
