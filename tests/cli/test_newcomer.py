@@ -33,10 +33,10 @@ def test_a_loop_of_links_is_bad_input(tmp_path: Path) -> None:
     assert "loop.csv" in refused("train", tmp_path / "loop.csv", "--target", "y", "--out", tmp_path / "runs")
 
 
-def test_predict_refuses_a_place_that_cannot_hold_the_answers(tmp_path: Path) -> None:
-    message = refused("predict", "nowhere", "digits", "--out", tmp_path)
+def test_predict_refuses_a_place_that_cannot_hold_the_answers(finished: Path, tmp_path: Path) -> None:
+    message = refused("predict", finished, "moons", "--out", tmp_path)
     assert "--out: expected the name of a file, got the folder" in message
-    message = refused("predict", "nowhere", "digits", "--out", tmp_path / "no" / "a.csv")
+    message = refused("predict", finished, "moons", "--out", tmp_path / "no" / "a.csv")
     assert "--out: expected a file in a folder that exists" in message
 
 

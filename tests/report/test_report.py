@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from gyaku.base.errors import DataError
+from gyaku.base.png import png
 from gyaku.report import write_report
 from gyaku.report.axes import Scale, linear_ticks, number
 from gyaku.report.phrases import TABLE
-from gyaku.report.pictures import diverging, png
+from gyaku.report.pictures import diverging
 
 sys.path.insert(0, str(Path(__file__).parent))
 import fake_run

@@ -67,7 +67,8 @@ def test_the_model_ends_with_the_weights_of_its_best_epoch() -> None:
     history = fit(model, (x, t), dev=dev, epochs=12, lr=0.5, optimizer="sgd", momentum=0.95, batch_size=5)
     best = max(history.rows, key=lambda row: (row["dev_accuracy"], -row["dev_loss"], -row["epoch"]))
     assert history.best_epoch == best["epoch"]
-    assert evaluate(model, *dev, Objective("multiclass")) == (best["dev_loss"], best["dev_accuracy"])
+    expected = {"loss": best["dev_loss"], "accuracy": best["dev_accuracy"]}
+    assert evaluate(model, *dev, Objective("multiclass")) == expected
     assert not model.training
 
 

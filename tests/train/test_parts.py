@@ -194,7 +194,7 @@ def test_a_toml_file_gives_settings_and_dashes_are_underscores(tmp_path: Path) -
     ("text", "message"),
     [
         ("seed = 1\nhiden = [3]\n", r"line 2: expected a known setting .*did you mean 'hidden'\?"),
-        ("[model]\nhidden = [3]\n", r"line 1: expected a known setting .*got 'model'"),
+        ("[model]\nhidden = [3]\n", r"line 1: model: expected a text"),
         ('lr = "fast"\n', r"line 1: lr: expected a number, got 'fast'"),
         ("lr = 0\n", r"line 1: lr: expected > 0, got 0\.0"),
         ("dropout = 1.5\n", r"line 1: dropout: expected >= 0 and < 1, got 1\.5"),

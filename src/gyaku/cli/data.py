@@ -56,7 +56,8 @@ def describe_facts(facts: dict[str, Any], say: Phrases) -> str:
     else:
         lines += ["", _columns(facts["columns"], say), ""]
     if "classes" in facts:
-        lines.append(say("classes", text=", ".join(f"{label} ({n})" for label, n in facts["classes"].items())))
+        unit = f" {say('pixels')}" if facts.get("counted") == "pixels" else ""
+        lines.append(say("classes", text=", ".join(f"{label} ({n}{unit})" for label, n in facts["classes"].items())))
     return "\n".join([*lines, *(say("note", text=note) for note in facts["notes"])]).rstrip()
 
 

@@ -10,7 +10,6 @@ import click
 from gyaku.base.text import Phrases
 from gyaku.cli.options import json_option, lang_option
 from gyaku.cli.terminal import answer_json, table
-from gyaku.cli.train import describe_network
 from gyaku.cli.words import words
 
 _EXAMPLES = """
@@ -55,7 +54,8 @@ def _figure(run: dict[str, Any], part: str, model: str | None = None) -> str:
     results = run["results"]
     if results is None:
         last = run["last"] or {}
-        value = None if model else next((v for k, v in last.items() if k in (f"{part}_accuracy", f"{part}_rmse")), None)
+        names = [f"{part}_{name}" for name in ("iou", "accuracy", "rmse")]
+        value = None if model else next((last[name] for name in names if name in last), None)
         return f"{value:.4f}" if isinstance(value, (int, float)) else "-"
     parts = results["baselines"][model] if model else results["parts"]
     return f"{parts[part][results['metric']]:.4f}" if part in parts else "-"
@@ -67,6 +67,8 @@ def _epochs(run: dict[str, Any]) -> str:
 
 
 def _one(run: dict[str, Any], say: Phrases) -> str:
+    from gyaku.models import in_words
+
     metric = run["results"]["metric"] if run["results"] else ""
     sizes, machine = run["data"]["sizes"], run["machine"]
     status = f"{run['status']}: {run['message']}" if run["message"] else run["status"]
@@ -74,7 +76,7 @@ def _one(run: dict[str, Any], say: Phrases) -> str:
         [say("run"), run["folder"]],
         [say("status"), status],
         [say("data"), f"{run['data']['name']} ({', '.join(f'{say(p)} {n}' for p, n in sizes.items())})"],
-        [say("net"), describe_network(run["model"]["architecture"])],
+        [say("net"), in_words(run["model"]["architecture"])],
         [say("parameters"), str(run["model"]["parameters"])],
         [say("seed"), str(run["seed"])],
         [say("epochs"), _epochs(run)],
@@ -88,10 +90,12 @@ def _one(run: dict[str, Any], say: Phrases) -> str:
 
 
 def _several(runs: list[dict[str, Any]], say: Phrases) -> str:
+    from gyaku.models import in_words
+
     head = [say(key) for key in ("run", "status", "data", "net", "seed", "epochs", "train", "dev", "test", "linear")]
     rows = [
         [
-            run["folder"], run["status"], run["data"]["name"], describe_network(run["model"]["architecture"]),
+            run["folder"], run["status"], run["data"]["name"], in_words(run["model"]["architecture"]),
             str(run["seed"]), _epochs(run), *(_figure(run, part) for part in ("train", "dev", "test")),
             _figure(run, "test", "linear"),
         ]

@@ -20,13 +20,14 @@ _EXAMPLES = """
 Examples:
   gyaku predict runs/sales new.csv --out answers.csv
   gyaku predict runs/digits/model.safetensors digits --json
+  gyaku predict runs/scenes pictures --out masks
 """
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("model")
 @click.argument("data")
-@click.option("--out", type=click.Path(), help="Write the answers to this CSV file (UTF-8), else to stdout.")
+@click.option("--out", type=click.Path(), help="CSV file of the answers (UTF-8), else stdout; folder of the masks.")
 @click.option("--on-unknown", type=click.Choice(["error", "ignore"]), default="error", show_default=True,
               help="What to do with a category or a missing cell that training never saw.")  # fmt: skip
 @click.option("--encoding", help="Encoding of a CSV file; else UTF-8, then cp932.")
@@ -44,15 +45,22 @@ def predict(
 
     Tables are read by column name, in any order, with the scaling and categories of training; images (a folder, an
     image file, IDX or NPZ) are brought to the size of training. Answers: labels and probabilities, or values in the
-    target's units. Of a data set with an official test part, that part is answered.
+    target's units; of a segmentation, masks as PNG in the folder --out, in the size of the pictures, never over files
+    that are there. Of a data set with an official test part, that part is answered.
     """
     from gyaku.train import load_model
 
     say = words(lang)
-    _check_out(out)
     trained = load_model(model, on=device)
+    if trained.recipe.task != "segmentation":
+        _check_out(out)
     options = {"encoding": encoding, "delimiter": delimiter, "folder": folder}
     source = read_source(data, trained.recipe, {key: value for key, value in options.items() if value is not None})
+    if trained.recipe.task == "segmentation":
+        from gyaku.cli.masks import predict_masks
+
+        predict_masks(trained, source, data, out, as_json=as_json, quiet=quiet, say=say)
+        return
     answers = trained.predict(source, on_unknown=on_unknown)
     if as_json:
         answer_json(_as_json(answers, trained.recipe))
@@ -77,9 +85,14 @@ def _check_out(out: str | None) -> None:
 def read_source(data: str, recipe: Any, options: dict[str, Any]) -> Any:
     """Return the data to answer: what ``load`` reads, an image file, or a folder of images without classes."""
     from gyaku.data import load
+    from gyaku.data.masks import is_segmentation
     from gyaku.data.pictures import EXTENSIONS, class_folders, image_files
 
     path = Path(data)
+    if recipe.image is not None and path.is_dir() and is_segmentation(path):
+        return load(data, **options, size=recipe.image.shape[1:], channels=_channels(recipe))
+    if data == "scenes" and recipe.image is not None:
+        options = options | {"size": recipe.image.shape[1:]}
     if recipe.image is not None and path.suffix.lower() in EXTENSIONS and path.is_file():
         return _images([path], recipe)
     if recipe.image is not None and path.is_dir():
@@ -97,11 +110,18 @@ def read_source(data: str, recipe: Any, options: dict[str, Any]) -> Any:
 
 
 def _images(files: list[Path], recipe: Any) -> Any:
+    from dataclasses import replace
+
     from gyaku.data import from_arrays
     from gyaku.data.pictures import read_images
 
-    channels, height, width = recipe.image.shape
-    return from_arrays(read_images(files, size=(height, width), channels=channels if channels in (1, 3) else None))
+    images = read_images(files, size=recipe.image.shape[1:], channels=_channels(recipe))
+    return replace(from_arrays(images), row_names=tuple(file.name for file in files))
+
+
+def _channels(recipe: Any) -> int | None:
+    channels = recipe.image.shape[0]
+    return channels if channels in (1, 3) else None
 
 
 def _column(answers: Any) -> Any:

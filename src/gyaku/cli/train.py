@@ -21,6 +21,8 @@ _EXAMPLES = """
 Examples:
   gyaku train digits
   gyaku train mnist --hidden 512,256 --epochs 40 --seed 1
+  gyaku train mnist --model lenet
+  gyaku train scenes --model unet
   gyaku train sales.csv --target price --name sales
   gyaku train digits --plain
   gyaku train digits --seeds 8
@@ -29,18 +31,23 @@ Examples:
 # Settings of a run as options: (names, click's arguments). Defaults live in Config; an option not given is None.
 SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--target",), {"metavar": "COLUMN", "help": "Column to predict (tables)."}),
-    (("--task",), {"metavar": "TASK", "help": "regression, binary or multiclass; else decided from the target."}),
+    (("--task",), {"metavar": "TASK", "help": "regression, binary, multiclass or segmentation; else from the target."}),
     (("--categories",), {"metavar": "COLUMNS", "help": "Columns of numbers that are codes, separated by commas."}),
     (("--encoding",), {"help": "Encoding of a CSV file; else UTF-8, then cp932."}),
     (("--delimiter",), {"help": "Delimiter of a CSV file; else from its name and header."}),
     (("--folder",), {"help": "Folder with the files of mnist or fashion-mnist."}),
     (("--size",), {"type": Size(), "help": "Resize a folder of images to height x width."}),
-    (("--limit",), {"type": int, "help": "Use so many rows, drawn at random."}),
+    (("--limit",), {"type": int, "help": "Use so many rows, drawn at random; make so many scenes."}),
     (("--dev",), {"type": float, "help": "Share of rows for development.  [0.1]"}),
     (("--test",), {"type": float, "help": "Share of rows for the final test.  [0.2]"}),
     (("--time",), {"metavar": "COLUMN", "help": "Test on the last rows by this column."}),
     (("--group",), {"metavar": "COLUMN", "help": "Keep rows of one group in one part."}),
     (("--plain",), {"is_flag": True, "default": None, "help": "The lecture's net: sigmoid, small weights, SGD."}),
+    (("--model",), {"help": "mlp, lenet, resnet8, resnet20, ..., plain20, ... (no skips), unet (masks), mymnistnet."}),
+    (("--width",), {"type": int, "help": "Channels of the first level of resnet and unet.  [16, 8]"}),
+    (("--depth",), {"type": int, "help": "How often unet halves the image.  [3]"}),
+    (("--block",), {"help": "Blocks of resnet: basic or bottleneck.  [basic]"}),
+    (("--skips/--no-skips",), {"default": None, "help": "Leave out the skips of resnet or unet, to compare."}),
     (("--hidden",), {"type": Numbers(), "help": "Units of the hidden layers; none for a linear model.  [256,128]"}),
     (("--activation",), {"help": "relu, leaky_relu, elu, selu, gelu, silu, softplus, sigmoid, tanh, identity."}),
     (("--norm",), {"help": "none, batch or layer."}),
@@ -58,6 +65,10 @@ SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--balanced/--unbalanced",), {"default": None, "help": "Weigh classes so that rare ones count as much."}),
     (("--augment/--no-augment",), {"default": None, "help": "Shift images at random.  [from 16 x 16 pixels on]"}),
     (("--shift",), {"type": int, "help": "Largest shift in pixels.  [2]"}),
+    (("--flip/--no-flip",), {"default": None, "help": "Mirror half of the images, left to right.  [fashion-mnist]"}),
+    (("--rotate",), {"type": float, "help": "Largest turn in degrees."}),
+    (("--zoom",), {"type": float, "help": "Largest change of size, as a share (0.1)."}),
+    (("--cutout",), {"type": int, "help": "Cover a square of so many pixels."}),
     (("--epochs",), {"type": int, "help": "Times through the training part.  [about 4000 steps]"}),
     (("--batch",), {"type": int, "help": "Samples a step.  [32 to 128]"}),
     (("--patience",), {"type": int, "help": "Stop after so many epochs without progress on dev."}),
@@ -93,8 +104,9 @@ def train(
 ) -> None:  # fmt: skip
     """Train a network on DATA and write runs/NAME with model, metrics and report.
 
-    DATA: digits, mnist, fashion-mnist, xor, moons, circles, spirals, curve, a CSV, TSV, Parquet or NPZ file, a folder
-    of IDX files, or a folder of images in one subfolder a class.
+    DATA: digits, mnist, fashion-mnist, scenes (digits on a ground, a class for every pixel), xor, moons, circles,
+    spirals, curve, a CSV, TSV, Parquet or NPZ file, a folder of IDX files, a folder of images in one subfolder a class,
+    or a folder with the subfolders images and masks (segmentation; classes.txt names the classes).
     """
     say = words(lang)
     given = {key: value for key, value in settings.items() if value is not None}
@@ -259,24 +271,11 @@ class _Announce:
 
     def on_fit_start(self, loop: Any) -> None:
         """Say it once the data is there and the network is built; a mistake before needs no talk of folders."""
+        from gyaku.models import in_words
+
         if self.folder != self.first:
             tell(self.say("other_name", first=self.first, run=self.folder))
-        tell(
-            self.say("network", text=describe_network(loop.model.architecture()), parameters=loop.model.parameter_count)
-        )
-
-
-def describe_network(architecture: dict[str, Any]) -> str:
-    """Return a network in a few words: ``64-256-128-10 relu, batch norm, dropout 0.2``."""
-    import math
-
-    widths = [math.prod(architecture["inputs"]), *architecture["hidden"], architecture["outputs"]]
-    parts = ["-".join(map(str, widths))]
-    if architecture["hidden"]:
-        parts[0] += f" {architecture['activation']}"
-        parts += [f"{architecture['norm']} norm"] if architecture["norm"] != "none" else []
-        parts += [f"dropout {architecture['dropout']:g}"] if architecture["dropout"] else []
-    return ", ".join(parts)
+        tell(self.say("network", text=in_words(loop.model.architecture()), parameters=loop.model.parameter_count))
 
 
 def _sum_up(done: Any, say: Phrases) -> None:
@@ -300,7 +299,7 @@ def _line(results: dict[str, Any], part: str, say: Phrases) -> str:
     metric, figures, baselines = results["metric"], results["parts"][part], results["baselines"]
     constant = next(value for key, value in baselines.items() if key != "linear")[part][metric]
     values = {"value": figures[metric], "linear": baselines["linear"][part][metric], "constant": constant}
-    return say(metric, part=say(part), r2=figures.get("r2", 0.0), **values)
+    return say(metric, part=say(part), r2=figures.get("r2", 0.0), pixels=figures.get("accuracy", 0.0), **values)
 
 
 def _not_better_than(results: dict[str, Any], part: str) -> str | None:

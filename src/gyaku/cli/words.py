@@ -27,6 +27,12 @@ _TABLE = {
         "{part} rmse {value:.5g}   (linear model {linear:.5g}, always the mean {constant:.5g}), R2 {r2:.4f}",
         "{part} RMSE {value:.5g}   (線形モデル {linear:.5g}、平均値のみ {constant:.5g})、決定係数 {r2:.4f}",
     ),
+    "iou": (
+        "{part} mean IoU {value:.4f}, pixels {pixels:.4f}   (mean IoU of a linear filter {linear:.4f}, of the most "
+        "frequent class alone {constant:.4f})",
+        "{part} 平均 IoU {value:.4f}、画素の正解率 {pixels:.4f}   (平均 IoU: 線形フィルタ {linear:.4f}、"
+        "最頻クラスのみ {constant:.4f})",
+    ),
     "not_better": (
         "the network is not better than the linear model on {part}: use the simpler one, or look into the report",
         "{part}で線形モデルを上回っていません。単純なモデルを使うか、レポートを確認してください",
@@ -41,6 +47,7 @@ _TABLE = {
     ),
     "name_accuracy": ("accuracy", "正解率"),
     "name_rmse": ("rmse", "RMSE"),
+    "name_iou": ("mean IoU", "平均 IoU"),
     "loss": ("loss", "損失"),
     "best_seed": (
         "the report is that of seed {seed}, the best on {part}",
@@ -59,6 +66,12 @@ _TABLE = {
     "finished_before": ("the run in {run} is already finished", "{run} の学習はすでに終わっています"),
     "other_name": ("{first} exists already; this run goes to {run}", "{first} はすでにあるため、{run} に保存します"),
     "predicted": ("{n} rows predicted: {path}", "{n} 行を予測しました: {path}"),
+    "masks_written": ("{n} masks written: {path}", "マスク {n} 枚を保存しました: {path}"),
+    "scored_masks": (
+        "on the {n} pictures with masks: mean IoU {value:.4f}, pixels right {pixels:.4f}",
+        "正解マスクのある {n} 枚: 平均 IoU {value:.4f}、画素の正解率 {pixels:.4f}",
+    ),
+    "pixels": ("pixels", "画素"),
     "scored": ("accuracy on the {n} labelled rows: {value:.4f}", "正解のある {n} 行での正解率: {value:.4f}"),
     "scored_values": ("rmse on the {n} rows with a target: {value:.5g}", "正解のある {n} 行での RMSE: {value:.5g}"),
     "rows": ("{n} rows", "{n} 行"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from gyaku.doctor.facts import DataFacts
 from gyaku.doctor.library import array_of, is_batch_norm, is_dropout, noisy_modules
-from gyaku.doctor.plan import Plan
+from gyaku.doctor.plan import Plan, units_of
 from gyaku.doctor.probe import LayerVitals
 from gyaku.doctor.trace import Trace, run
 from gyaku.doctor.verdict import Curve, Finding, Proof
@@ -188,7 +188,7 @@ def outputs_of_case(case: Case) -> int:
     """Return the number of output units as the loss saw them (0 unknown)."""
     pairing = case.trace.pairing
     if pairing is not None and len(pairing.output) > 1:
-        return pairing.output[-1]
+        return units_of(pairing.output)
     weight = getattr(case.model, "weight", None)
     for module in case.model.modules():
         w = getattr(module, "weight", None)

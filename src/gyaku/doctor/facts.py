@@ -32,6 +32,7 @@ class DataFacts:
     finite: bool = True
     classes: int = 0
     shares: list[float] = field(default_factory=list)  # of the classes 0..max
+    pixels: bool = False  # the classes are those of pixels
     lowest: int = 0
     highest: int = 0
     repeated: float | None = None  # training rows that are a copy of an earlier one
@@ -60,6 +61,8 @@ def facts_of(plan: Plan, *, asked: int = _ASKED, base: int = _BASE) -> DataFacts
         if held is not None and len(held[0]):
             _leaks(found, part, x, held, standard, asked, base)
     labels = plan.labels
+    if found.pixels:  # a row has no label that its neighbours could contradict
+        return found
     if labels is None and len(x) >= 50:
         _values(found, standard, plan.t, asked, base)
     elif labels is not None and len(np.unique(labels)) > 1 and len(x) >= 100:
@@ -93,6 +96,7 @@ def _classes(found: DataFacts, t: Array) -> None:
         found.lowest, found.highest = int(labels.min()), int(labels.max())
         counts = np.bincount(labels - min(0, found.lowest))
         found.shares = (counts / len(labels)).tolist()
+        found.pixels = t.ndim > 2
         found.classes = int((counts > 0).sum())
 
 

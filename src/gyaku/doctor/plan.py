@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -102,8 +102,13 @@ class Plan:
         return replace(self, x=x, t=t, dev=dev, test=test, loader=None)
 
 
+def units_of(shape: Sequence[int]) -> int:
+    """Return the units of an output layer from the shape of its outputs: (N, L), or (N, L, H, W) for pixels."""
+    return int(shape[1] if len(shape) == 4 else shape[-1]) if len(shape) > 1 else 1
+
+
 def labels_of(t: Array) -> Array:
-    """Return classes (N,) from classes, one-hot rows or columns of zeros and ones."""
+    """Return classes (N,) from classes, one-hot rows or columns of zeros and ones; of pixels, all in a row."""
     if t.ndim == 2 and t.shape[1] > 1:
         return np.asarray(t.argmax(axis=1))
     return np.asarray(t.reshape(-1).astype(np.int64))

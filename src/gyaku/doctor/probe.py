@@ -11,6 +11,7 @@ import numpy as np
 
 from gyaku.doctor.graph import activation_before
 from gyaku.doctor.library import Array, array_of, for_looking, weight_layers
+from gyaku.train.probe import dead_share
 
 SATURATED = 0.05  # a slope below this share of the largest one
 # Activation -> its derivative, from the output, as a share of the largest value.
@@ -27,7 +28,8 @@ class LayerVitals:
     ``value_std`` is that of what the next layer receives (behind norm and activation), ``pre_std`` of the layer's own
     output; ``delta`` the mean over samples of ||dE/da||, E being the loss of that sample; ``gain`` the deviation of
     the weights times sqrt(inputs): 1.41 for He's values, 1 for Glorot's; ``offset`` |mean bias| over ``pre_std``;
-    ``alike`` whether all units have the same weights; ``update_ratio`` |change of W| / |W| of one step.
+    ``dead`` is the share of units, of a convolution that of channels; ``alike`` whether all units have the same
+    weights; ``update_ratio`` |change of W| / |W| of one step.
     """
 
     name: str
@@ -106,12 +108,12 @@ def _vitals(order: list[tuple[str, Any, Any, Any]], i: int, last: Any) -> LayerV
     pre_std = _std(pre)
     return LayerVitals(
         name=name,
-        units=pre.shape[1],
+        units=y.shape[1] if len(y.shape) == 4 else pre.shape[1],
         activation=activation,
         value_std=_std(values),
         pre_std=pre_std,
         delta=0.0 if delta is None else _row_norm(delta),
-        dead=float((values == 0).all(axis=0).mean()) if activation == "Relu" else None,
+        dead=dead_share(after) if activation == "Relu" else None,
         saturated=float((_SLOPES[activation](values) < SATURATED).mean()) if activation in _SLOPES else None,
         weight_norm=norm(weight),
         gain=_std(weight) * math.sqrt(max(1, weight[0].size)),

@@ -131,7 +131,7 @@ def _noise(share: float) -> Finding:
 def imbalance(case: Case) -> Finding | None:
     """Classes of very different size."""
     facts = case.facts
-    there = [s for s in facts.shares if s > 0] if facts is not None else []
+    there = [s for s in facts.shares if s > 0] if facts is not None and not facts.pixels else []
     if facts is None or len(there) < 2 or max(there) < _RATIO * min(there):
         return None
     shares = np.array(facts.shares)

@@ -18,6 +18,7 @@ from gyaku.doctor.plan import Plan
 from gyaku.doctor.rules import rule
 from gyaku.doctor.trace import run
 from gyaku.doctor.verdict import Chart, Curve, Finding
+from gyaku.models import MLP
 
 _FAST = 0.02  # update/weight: healthy runs give 3e-4 to 1e-2
 _SLOW = 1e-3
@@ -306,12 +307,10 @@ def _one_batch(case: Case) -> float:
 
 
 def _is_mlp(case: Case) -> bool:
-    return hasattr(case.model, "architecture") and case.plan is not None
+    return isinstance(case.model, MLP) and case.plan is not None
 
 
 def _wider(plan: Plan) -> Plan:
-    from gyaku.models import MLP
-
     d = plan.model.architecture()
     model = MLP(d["inputs"], [128, 128], d["outputs"], activation="relu", norm=d["norm"], seed=plan.seed)
     return replace(plan, model=model)

@@ -11,7 +11,7 @@ import numpy as np
 from gyaku.base.errors import DtypeError
 from gyaku.doctor.graph import Pairing, pairing
 from gyaku.doctor.library import Array, array_of, noisy_modules, seeded, weight_layers
-from gyaku.doctor.plan import Plan, labels_of
+from gyaku.doctor.plan import Plan, labels_of, units_of
 from gyaku.doctor.probe import LayerVitals, look, norm
 
 LOOK_ROWS = 256
@@ -204,7 +204,7 @@ def _number_of(loss: Any) -> float:
 
 
 def _outputs(y: Any) -> int:
-    return int(y.shape[-1]) if len(y.shape) > 1 else 1
+    return units_of(y.shape)
 
 
 def own_step(plan: Plan) -> Callable[..., Any]:
@@ -250,8 +250,8 @@ def error_of(y: Array, t: Array, classes: bool) -> float:
         difference = y.reshape(len(y), -1).astype(np.float64) - t.reshape(len(t), -1)
         return float((difference**2).mean() / max(float(t.var(dtype=np.float64)), 1e-30))
     truth = labels_of(t)
-    if y.ndim == 2 and y.shape[1] > 1:
-        return float((y.argmax(axis=1) != truth).mean())
+    if y.ndim in (2, 4) and y.shape[1] > 1:  # of a sample, or of every pixel
+        return float((y.argmax(axis=1).reshape(-1) != truth).mean())
     flat = y.reshape(-1)
     edge = 0.5 if flat.min() >= 0.0 and flat.max() <= 1.0 else 0.0
     return float(((flat > edge) != truth).mean())
@@ -268,7 +268,8 @@ def purity(batches: list[Array], plan: Plan) -> float:
 
 
 def _entropy(t: Array) -> float:
-    counts = np.unique(labels_of(t), return_counts=True)[1] / len(t)
+    labels = labels_of(t)
+    counts = np.unique(labels, return_counts=True)[1] / len(labels)
     return float(-(counts * np.log(counts)).sum())
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from gyaku.base import look
 from gyaku.base.files import write_text_atomic
 from gyaku.base.text import Phrases
-from gyaku.report import sections
+from gyaku.models import in_words
+from gyaku.report import sections, segments
 from gyaku.report.axes import number, percent
 from gyaku.report.phrases import TABLE
 from gyaku.report.reading import Run, read_run
@@ -60,6 +61,7 @@ def _content(run: Run, say: Phrases) -> dict[str, Any]:
         "headline": sections.headline(run, say),
         "tiles": sections.tiles(run, say),
         "verdict": verdict_section(run.folder, say),
+        "network": in_words(run.card["model"]["architecture"]),
         "about": sections.about(run, say),
         "curves": sections.curves(run, say),
         "inside": sections.inside(run, say),
@@ -73,7 +75,10 @@ def _content(run: Run, say: Phrases) -> dict[str, Any]:
     if finished:
         content["table"] = sections.result_table(run, say)
         content["importance"] = sections.importance(run, say)
-        content["wrong"] = sections.wrong_samples(run) if run.classifies else []
+        content["wrong"] = sections.wrong_samples(run) if run.classifies and not run.segments else []
+        content["segments"] = segments.samples(run) if run.segments else []
+        content["legend"] = segments.legend(run) if run.segments else []
+        content["iou"] = segments.iou_chart(run, say) if run.segments else ""
         content["confusion"] = sections.confusion(run) if run.classifies else []
         content["scatter"] = [] if run.classifies else sections.regression_charts(run, say)
     return content

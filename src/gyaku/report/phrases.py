@@ -7,6 +7,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "train": ("Train", "訓練"),
     "dev": ("Dev", "開発"),
     "accuracy": ("Accuracy", "正解率"),
+    "iou": ("Mean IoU", "平均 IoU"),
     "rmse": ("RMSE", "RMSE（二乗平均平方根誤差）"),
     "rmse_scaled": ("RMSE (of the standardised target)", "RMSE（標準化した目的変数）"),
     "mae": ("MAE", "MAE（平均絶対誤差）"),
@@ -21,6 +22,11 @@ TABLE: dict[str, tuple[str, str]] = {
     "headline_accuracy": (
         "On {n} test samples never used in training, {value} of the answers are right. {baseline}",
         "学習に使っていない評価サンプル {n} 件のうち、{value} が正解です。{baseline}",
+    ),
+    "headline_iou": (
+        "On {n} test pictures never used in training, true and predicted pixels of a class overlap by {value} on "
+        "average (intersection over union). {baseline}",
+        "学習に使っていない評価画像 {n} 枚で、各クラスの正解と予測の重なり（IoU）は平均 {value} です。{baseline}",
     ),
     "headline_rmse": (
         "On {n} test samples never used in training, the typical error (RMSE) is {value}, R² {r2}. {baseline}",
@@ -55,6 +61,10 @@ TABLE: dict[str, tuple[str, str]] = {
         "two classes: sigmoid output, binary cross-entropy",
         "2 値分類：シグモイド出力、2 値交差エントロピー誤差",
     ),
+    "segmentation": (
+        "segmentation: one of {k} classes for every pixel, softmax output, cross-entropy",
+        "セグメンテーション：画素ごとに {k} クラス、ソフトマックス出力、交差エントロピー誤差",
+    ),
     "regression": ("regression: identity output, squared error", "回帰：恒等出力、二乗誤差"),
     "model": ("Network", "ネットワーク"),
     "parameters": ("Parameters", "パラメータ数"),
@@ -75,6 +85,20 @@ TABLE: dict[str, tuple[str, str]] = {
         "Rows: the truth. Columns: the answer. A perfect network fills the diagonal.",
         "行：正解。列：予測。すべて正解なら対角線だけが埋まります。",
     ),
+    "confusion_pixels": (
+        "Rows: the truth. Columns: the answer. Percent of the pixels of a row; below 0.5 left out.",
+        "行：正解。列：予測。行の画素に占める割合（%）。0.5 未満は省略。",
+    ),
+    "iou_class": ("intersection over union", "IoU（正解と予測の共通部分 / 和集合）"),
+    "segments": ("Pictures, pixel by pixel", "画素ごとの結果"),
+    "segments_note": (
+        "The first test pictures, then those with the most wrong pixels: input, truth, answer, errors in red.",
+        "評価画像の先頭の数枚と、間違えた画素が最も多いもの。入力、正解、予測、誤り（赤）の順。",
+    ),
+    "errors": ("errors", "誤り"),
+    "pixels_right": ("pixels right", "画素の正解率"),
+    "picture": ("picture", "画像"),
+    "among_worst": ("among the worst", "誤りの多い画像"),
     "label": ("Class", "クラス"),
     "precision": ("Precision", "適合率"),
     "recall": ("Recall", "再現率"),
@@ -123,14 +147,16 @@ TABLE: dict[str, tuple[str, str]] = {
     "sample": ("One sample on its way through", "1 つのサンプルがネットワークを通る様子"),
     "sample_note": (
         "One test sample: the values forward (above) and the deltas ∂E/∂a backward (below), "
-        "each block in its own range; blue negative, orange positive.",
-        "評価サンプル 1 件。上：順伝播の値、下：逆伝播のデルタ ∂E/∂a。それぞれの範囲で色づけ（青：負、橙：正）。",
+        "each block in its own range; blue negative, orange positive. Of a convolution, one map a channel.",
+        "評価サンプル 1 件。上：順伝播の値、下：逆伝播のデルタ ∂E/∂a。それぞれの範囲で色づけ（青：負、橙：正）。"
+        "畳み込み層はチャネルごとの特徴マップ。",
     ),
     "value": ("values", "値"),
     "delta": ("deltas", "デルタ"),
     "input": ("input", "入力"),
     "output": ("output", "出力"),
     "layer": ("Layer", "層"),
+    "layers": ("Layers", "すべての層"),
     "card": ("Run card", "実行記録"),
     "command": ("Command", "コマンド"),
     "seed": ("Seed", "シード"),

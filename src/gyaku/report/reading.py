@@ -30,9 +30,14 @@ class Run:
         return bool(self.card["data"]["task"] != "regression")
 
     @property
+    def segments(self) -> bool:
+        """Whether every pixel has a class."""
+        return bool(self.card["data"]["task"] == "segmentation")
+
+    @property
     def metric(self) -> str:
-        """``accuracy`` or ``rmse``."""
-        return "accuracy" if self.classifies else "rmse"
+        """The figure that judges: ``accuracy``, ``iou`` or ``rmse``."""
+        return "iou" if self.segments else "accuracy" if self.classifies else "rmse"
 
     @property
     def last_part(self) -> str:

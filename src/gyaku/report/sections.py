@@ -57,7 +57,9 @@ def about(run: Run, say: Phrases) -> list[tuple[str, str]]:
     sizes = " / ".join(str(data["sizes"].get(p, 0)) for p in ("train", "dev", "test"))
     official = f" ({say('official')})" if data.get("official_test") else ""
     task = (
-        say(data["task"], k=len(data.get("label_names") or ())) if data["task"] == "multiclass" else say(data["task"])
+        say(data["task"], k=len(data.get("label_names") or ()))
+        if data["task"] in ("multiclass", "segmentation")
+        else say(data["task"])
     )
     rows = [(say("data"), f"{data['name']} — {data['origin']}"), (say("sizes"), sizes + official), (say("task"), task)]
     if data.get("target"):
@@ -76,12 +78,15 @@ def curves(run: Run, say: Phrases) -> list[str]:
     best = run.results.get("best_epoch")
     mark = (float(best), say("best", e=best)) if best else None
     charts = []
-    for key in ("loss", run.metric):
+    for key in ("loss", "accuracy", "iou") if run.segments else ("loss", run.metric):
         both = [
             Series(say(p), epochs, [row.get(f"{p}_{key}") for row in run.metrics], f"var(--{p})")
             for p in ("train", "dev")
+            if f"{p}_{key}" in run.metrics[0] or not run.segments
         ]
-        bounds = accuracy_range(both) if key == "accuracy" else None
+        if not both:
+            continue
+        bounds = accuracy_range(both) if key in ("accuracy", "iou") else None
         name = say("rmse_scaled" if key == "rmse" else key)
         charts.append(line_chart(both, say("epoch"), name, mark=mark, y_range=bounds))
     rates = [row.get("lr") for row in run.metrics]
@@ -99,6 +104,7 @@ def accuracy_range(series: Sequence[Series]) -> tuple[float, float]:
 def result_table(run: Run, say: Phrases) -> tuple[list[str], list[list[str]]]:
     """Return head and rows: this network on each part, then the baselines on the last part."""
     keys = ["loss", "accuracy"] if run.classifies else ["rmse", "mae", "r2"]
+    keys += ["iou"] if run.segments else []
     last, whole = run.last_part, run.results["parts"]
     head = ["", say("n"), *[say(k) for k in keys]]
     rows = [[f"{say('network')} – {say(p)}", str(v["n"]), *[_cell(k, v) for k in keys]] for p, v in whole.items()]
@@ -109,16 +115,24 @@ def result_table(run: Run, say: Phrases) -> tuple[list[str], list[list[str]]]:
 
 
 def _cell(key: str, values: dict[str, Any]) -> str:
-    return percent(values.get(key)) if key == "accuracy" else number(values.get(key))
+    return percent(values.get(key)) if key in ("accuracy", "iou") else number(values.get(key))
 
 
 def confusion(run: Run) -> list[list[dict[str, Any]]]:
     """Return the cells of the confusion matrix: count, share of its row, and whether it lies on the diagonal."""
     counts = run.results["parts"][run.last_part]["confusion"]
     return [
-        [{"n": n, "share": n / max(1, sum(row)), "right": i == j} for j, n in enumerate(row)]
+        [
+            {"n": _told(n, sum(row), run.segments), "share": n / max(1, sum(row)), "right": i == j}
+            for j, n in enumerate(row)
+        ]
         for i, row in enumerate(counts)
     ]
+
+
+def _told(n: int, row: int, pixels: bool) -> int | str:
+    """Return a count; of pixels, of which there are too many to read, the percentage of their row."""
+    return (f"{100 * n / row:.0f}" if n >= 0.005 * row > 0 else "") if pixels else n
 
 
 def wrong_samples(run: Run) -> list[dict[str, Any]]:
@@ -194,9 +208,9 @@ def inside(run: Run, say: Phrases) -> list[str]:
 
 
 def _layer_series(run: Run, epochs: list[int], key: str) -> list[Series]:
-    names = [layer["name"] for layer in run.stats[0]["layers"]][:MAX_LAYERS]
+    names = [layer["name"] for layer in run.stats[0]["layers"]]
     found = []
-    for i, name in enumerate(names):
+    for i, name in shown_layers(names):
         share = round(100 * (i + 1) / len(names))
         colour = f"color-mix(in oklch, var(--forward) {100 - share}%, var(--backward) {share}%)"
         values = [row["layers"][i].get(key) if i < len(row["layers"]) else None for row in run.stats]
@@ -205,10 +219,18 @@ def _layer_series(run: Run, epochs: list[int], key: str) -> list[Series]:
     return found
 
 
+def shown_layers(layers: Sequence[Any]) -> list[tuple[int, Any]]:
+    """Return the layers with their places: all, or of many some at equal steps, the first and the last among them."""
+    if len(layers) <= MAX_LAYERS:
+        return list(enumerate(layers))
+    places = np.linspace(0, len(layers) - 1, MAX_LAYERS).round().astype(int).tolist()
+    return [(i, layers[i]) for i in places]
+
+
 def layer_histograms(run: Run, say: Phrases) -> str:
     """Return the distributions of activations by layer, before and after training."""
     a, rows = run.arrays, []
-    for layer in (run.stats[-1]["layers"] if run.stats else [])[:MAX_LAYERS]:
+    for _, layer in shown_layers(run.stats[-1]["layers"] if run.stats else []):
         name = layer["name"]
         keys = [f"histogram_{when}{part}/{name}" for when in ("first", "last") for part in ("", "_edges")]
         if all(k in a for k in keys):
@@ -226,23 +248,33 @@ def weight_pictures(run: Run) -> list[str]:
 
 
 def sample_strips(run: Run, say: Phrases) -> list[dict[str, Any]]:
-    """Return one test sample layer by layer: values forward, deltas backward."""
+    """Return one test sample layer by layer: values forward, deltas backward; of convolutions a map a channel."""
     a = run.arrays
     if "sample/input" not in a:
         return []
     image = a["sample/input"]
     first = pictures.diverging(image.mean(axis=0)) if image.ndim == 3 else pictures.strip(image)
-    rows = [{"name": say("input"), "size": "×".join(map(str, image.shape)), "value": first, "delta": None, "norm": ""}]
-    for layer in (run.stats[-1]["layers"] if run.stats else [])[:MAX_LAYERS]:
+    rows = [
+        {
+            "name": say("input"),
+            "size": "×".join(map(str, image.shape)),
+            "value": first,
+            "delta": None,
+            "norm": "",
+            "maps": 0,
+        }
+    ]
+    for _, layer in shown_layers(run.stats[-1]["layers"] if run.stats else []):
         value, delta = a.get(f"sample/{layer['name']}/value"), a.get(f"sample/{layer['name']}/delta")
         if value is not None:
             rows.append(
                 {
                     "name": layer["name"],
-                    "size": str(value.size),
-                    "value": pictures.strip(value),
-                    "delta": None if delta is None else pictures.strip(delta),
+                    "size": "×".join(map(str, value.shape)),
+                    "value": pictures.maps(value),
+                    "delta": None if delta is None else pictures.maps(delta),
                     "norm": "" if delta is None else number(float(np.linalg.norm(delta)), 3),
+                    "maps": value.ndim == 3 and min(len(value), pictures.MAX_MAPS),
                 }
             )
     return rows

@@ -16,8 +16,8 @@ from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.nn import functional as F
 from gyaku.train.batches import as_arrays
 from gyaku.train.history import History
-from gyaku.train.loop import outputs_of
 from gyaku.train.objective import Objective
+from gyaku.train.outputs import outputs_of
 from gyaku.train.training import fit
 
 Array = NDArray[Any]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.train import metrics
+from gyaku.train.segmentation import always_the_most_frequent
 
 Array = NDArray[Any]
 Parts = dict[str, tuple[Array, Array]]
@@ -16,6 +17,8 @@ Parts = dict[str, tuple[Array, Array]]
 def constant_baseline(data: Any) -> tuple[str, dict[str, dict[str, float]]]:
     """Return ``majority`` (every class with its share of train) or ``mean``, with loss and figure of every part."""
     parts = parts_of(data)
+    if data.kind == "segmentation":
+        return "majority", always_the_most_frequent(data, parts)
     if data.kind == "regression":
         guess = float(parts["train"][1].mean())
         return "mean", {part: examined(data, np.full(len(t), guess), t) for part, (_, t) in parts.items()}

@@ -12,6 +12,7 @@ from gyaku.backend.devices import CPU, device, move
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, DtypeError, ShapeError
 from gyaku.core.tensor import Tensor, new_tensor
+from gyaku.data.augment import Augmentation
 
 Array = NDArray[Any]
 Augment = Callable[[Array, Generator], Array]
@@ -63,6 +64,10 @@ class Batches:
         if batch_size < 1:
             raise ArgumentError("fit", "batch_size >= 1", str(batch_size))
         self.n, self.size, self.root, self.augment, self.on = len(x), batch_size, root, augment, on
+        self.pairs = augment if t.ndim == 3 and isinstance(augment, Augmentation) else None
+        if t.ndim == 3 and augment is not None and self.pairs is None:
+            hint = "gyaku.data.augment moves the classes of pixels along; wrap changes of values by augment.compose"
+            raise DtypeError("fit", "an Augmentation for pixel classes", type(augment).__name__, hint=hint)
         whole = on == CPU or augment is not None
         self.x: Any
         self.t: Any
@@ -96,8 +101,15 @@ class Batches:
         if self.augment is None:
             return self.x, self.t, rows
         streams = (self.root.split(f"augment/{epoch}/{batch + k}") for k in range(steps))
-        x = np.concatenate([self.augment(self.x[r], g) for r, g in zip(rows, streams, strict=True)])
-        return x, self.t[rows.ravel()], np.arange(rows.size).reshape(rows.shape)
+        made = [self._augmented(r, g) for r, g in zip(rows, streams, strict=True)]
+        x, t = (np.concatenate(parts) for parts in zip(*made, strict=True))
+        return x, t, np.arange(rows.size).reshape(rows.shape)
+
+    def _augmented(self, rows: Array, generator: Generator) -> tuple[Array, Array]:
+        assert self.augment is not None
+        if self.pairs is not None:
+            return self.pairs.pair(self.x[rows], self.t[rows], generator)
+        return self.augment(self.x[rows], generator), self.t[rows]
 
     def states(self, epoch: int, batch: int, steps: int) -> Array:
         """Return seed, stream and counter (steps, 3) of what the layers draw from in some batches."""
@@ -108,7 +120,8 @@ class Batches:
         stop = (batch + 1) * self.size + (self.lonely and batch == self.count - 1)
         rows = self.order(epoch)[batch * self.size : stop]
         at = rows if self.on == CPU or self.augment is not None else move(rows, self.on)
-        x, t = self.x[at], self.t[at]
         if self.augment is not None:
-            x = self.augment(x, self.root.split(f"augment/{epoch}/{batch}"))
+            x, t = self._augmented(rows, self.root.split(f"augment/{epoch}/{batch}"))
+        else:
+            x, t = self.x[at], self.t[at]
         return new_tensor(move(np.ascontiguousarray(x), self.on) if self.on != CPU else x), new_tensor(move(t, self.on))

@@ -13,6 +13,8 @@ from typing import Any
 
 from gyaku.base.errors import ArgumentError, DataError, DtypeError, UnknownNameError
 from gyaku.base.files import read_bounded
+from gyaku.models.dispatch import check_name, split_name
+from gyaku.train import networks
 from gyaku.train.machine import can_limit_threads, memory
 
 _LIMIT = 2**20
@@ -43,6 +45,11 @@ class Config:
     time: str | None = None
     group: str | None = None
     plain: bool = False
+    model: str | None = None
+    width: int | None = None
+    depth: int | None = None
+    block: str | None = None
+    skips: bool | None = None
     hidden: tuple[int, ...] | None = None
     activation: str | None = None
     norm: str | None = None
@@ -60,6 +67,10 @@ class Config:
     balanced: bool = False
     augment: bool | None = None
     shift: int | None = None
+    flip: bool | None = None
+    rotate: float | None = None
+    zoom: float | None = None
+    cutout: int | None = None
     epochs: int | None = None
     batch: int | None = None
     patience: int | None = None
@@ -71,20 +82,27 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        if self.model is not None:
+            check_name(self.model, self.block or "basic")
 
     def completed(self, data: Any) -> Config:
         """Return the settings with every choice made, from a ``Prepared``; deterministic.
 
         The default is a modern net (ReLU, He, batch norm, dropout, AdamW, cosine, label smoothing), ``plain`` the
-        lecture's (sigmoid, small random weights, SGD; S1 §4, §5). Both were chosen by measurement (docs).
+        lecture's (sigmoid, small random weights, SGD; S1 §4, §5), a U-Net for masks. All were chosen by measurement
+        (docs).
         """
-        n = len(data.x_train)
-        chosen = (_PLAIN if self.plain else _MODERN) | {"batch": 100 if self.plain else _batch(n)}
-        if data.kind == "regression":
-            chosen |= _PLAIN_VALUES if self.plain else _MODERN_VALUES
+        named = self if self.model is not None else dataclasses.replace(self, model=networks.default_model(data))
+        networks.refuse_foreign_settings(named, data)
+        return named._completed(data)
+
+    def _completed(self, data: Any) -> Config:
+        chosen = self._chosen(data)
         shape = data.image_shape
         chosen["augment"] = shape is not None and not self.plain and min(shape[1:]) >= 16
-        chosen["shift"] = 2
+        chosen |= {"shift": 2, "flip": data.name == "fashion-mnist"}  # clothes have no left and right
+        if any(getattr(self, name) for name in ("flip", "rotate", "zoom", "cutout", "shift")):
+            chosen["augment"] = True
         made = {name: value for name, value in chosen.items() if getattr(self, name) is None}
         if self.optimizer is not None and self.lr is None:
             made["lr"] = _optimizers()[self.optimizer][0]
@@ -93,6 +111,21 @@ class Config:
         config._refuse_what_no_memory_holds(data)
         return config if config.epochs is not None else dataclasses.replace(config, epochs=config.epochs_for(data))
 
+    def _chosen(self, data: Any) -> dict[str, Any]:
+        """Return the settings of network and training that belong to the model."""
+        n = len(data.x_train)
+        if self.model != "mlp":
+            if self.plain:
+                raise ArgumentError("plain", "the model mlp, the lecture's net", str(self.model))
+            chosen = networks.TRAINED | {"batch": _batch(n)} | networks.defaults_of(str(self.model))
+            if data.kind == "segmentation":
+                chosen |= {"batch": 8 if n < 640 else 16, "label_smoothing": 0.0}
+            return chosen | ({"label_smoothing": 0.0} if data.kind == "regression" else {})
+        chosen = (_PLAIN if self.plain else _MODERN) | {"batch": 100 if self.plain else _batch(n)}
+        if data.kind == "regression":
+            chosen |= _PLAIN_VALUES if self.plain else _MODERN_VALUES
+        return chosen
+
     def _refuse_what_does_not_go_together(self, data: Any) -> None:
         takes_momentum = _optimizers()[str(self.optimizer)][1]
         wrong = {
@@ -100,7 +133,11 @@ class Config:
             ("momentum", "an optimizer that has it", str(self.optimizer)): self.momentum is not None
             and not takes_momentum,
             ("patience", "a dev part", "dev = 0"): self.patience is not None and not len(data.x_dev),
-            ("batch", "at least 2 with batch norm", "1"): self.batch == 1 and self.norm == "batch",
+            ("batch", "at least 2 with batch norm", "1"): self.batch == 1
+            and self.norm == "batch"
+            and not networks.convolves(self),
+            ("flip, rotate, zoom, cutout", "augmentation", "--no-augment"): self.augment is False
+            and bool(self.flip or self.rotate or self.zoom or self.cutout),
             ("label_smoothing", "classes", "a regression"): data.kind == "regression" and bool(self.label_smoothing),
             ("balanced", "classes", "a regression"): data.kind == "regression" and self.balanced,
         }
@@ -114,22 +151,27 @@ class Config:
 
     def is_small(self, data: Any) -> bool:
         """Return whether a step is so small that a second thread costs more than it brings (and can be held back)."""
-        return (self.batch or 64) * self._weights(data) < _SMALL and can_limit_threads()
-
-    def _weights(self, data: Any) -> int:
-        widths = [math.prod(data.input_shape), *(self.hidden or ()), data.recipe.n_outputs]
-        return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        if networks.convolves(self):  # every weight works at every pixel
+            return False
+        return (self.batch or 64) * networks.weights(self, data) < _SMALL and can_limit_threads()
 
     def _refuse_what_no_memory_holds(self, data: Any) -> None:
         """Say so before the system kills the process: weights, gradients and two moments are float32."""
-        wanted, there = 16 * self._weights(data), memory()
+        wanted, there = 16 * networks.weights(self, data), memory()
         if wanted > there:
             got = f"{wanted / 1e9:.1f} GB for weights, gradients and the optimizer's state"
-            raise ArgumentError("hidden", f"a network that fits into {there / 1e9:.1f} GB of memory", got)
+            raise ArgumentError(
+                "hidden" if self.hidden else "model", f"a network that fits into {there / 1e9:.1f} GB of memory", got
+            )
 
     def epochs_for(self, data: Any) -> int:
-        """Return the epochs that give about 4000 steps, within 20 (plain: 40) and 200 (a regression: 400)."""
+        """Return the epochs that give about 4000 steps, within 20 (plain: 40) and 200 (a regression: 400).
+
+        Convolutions need fewer: about 2500 steps, within 5 and 100 epochs.
+        """
         steps, most = math.ceil(len(data.x_train) / (self.batch or 64)), 400 if data.kind == "regression" else 200
+        if networks.convolves(self):
+            return min(networks.MOST, max(networks.FEWEST, round(networks.STEPS / steps)))
         return min(most, max(40 if self.plain else 20, round(_STEPS / steps)))
 
     def to_json(self) -> dict[str, Any]:
@@ -171,25 +213,26 @@ def _optimizers() -> dict[str, tuple[float, bool]]:
 
 
 def _one_of(kind: str) -> list[str]:
-    from gyaku.models import ACTIVATIONS, INITS, NORMS
+    from gyaku.models import ACTIVATIONS, BLOCKS, INITS, NORMS
     from gyaku.train.objective import TASKS
     from gyaku.train.schedule import OPTIMIZERS, SCHEDULES
 
     known: dict[str, Any] = {
         "activation": ACTIVATIONS, "norm": NORMS, "init": INITS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES,
-        "task": TASKS,
+        "task": TASKS, "block": BLOCKS,
     }  # fmt: skip
     return list(known[kind])
 
 
-_CHOICES = ("activation", "norm", "init", "optimizer", "schedule", "task")
+_CHOICES = ("activation", "norm", "init", "optimizer", "schedule", "task", "block")
 # Setting: (lowest, highest allowed, whether the highest itself is allowed).
 _RANGES: dict[str, tuple[float, float, bool]] = {
     "dev": (0, 1, False), "test": (0, 1, False), "dropout": (0, 1, False), "label_smoothing": (0, 1, False),
     "momentum": (0, 1, False), "weight_decay": (0, math.inf, False), "l1": (0, math.inf, False),
     "l2": (0, math.inf, False), "lr": (0, math.inf, False), "clip": (0, math.inf, False), "epochs": (1, 10**6, True),
     "batch": (1, 10**6, True), "patience": (1, 10**6, True), "threads": (1, 1024, True), "shift": (1, 8, True),
-    "limit": (1, 10**12, True), "seed": (0, 2**63, False),
+    "width": (1, 4096, True), "depth": (1, 8, True), "rotate": (0, 180, True), "zoom": (0, 1, False),
+    "cutout": (1, 4096, True), "limit": (1, 10**12, True), "seed": (0, 2**63, False),
 }  # fmt: skip
 _ABOVE_ZERO = ("lr", "clip")
 
@@ -202,6 +245,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     value = _typed(field.name, kind.removesuffix(" | None"), value)
     if field.name in _CHOICES and value not in _one_of(field.name):
         raise UnknownNameError(field.name, value, _one_of(field.name), what=field.name)
+    if field.name == "model":
+        split_name(value)
     if field.name in _RANGES:
         low, high, closed = _RANGES[field.name]
         if not (low <= value <= high) or (value == high and not closed) or (field.name in _ABOVE_ZERO and value == 0):

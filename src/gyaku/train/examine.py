@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
+from gyaku.train import segmentation
 from gyaku.train.baseline import examined, parts_of
-from gyaku.train.loop import outputs_of
 from gyaku.train.objective import Objective
+from gyaku.train.outputs import outputs_of
 from gyaku.train.probe import look_through
 
 Array = NDArray[Any]
@@ -26,13 +27,15 @@ def answers_of(model: Any, data: Any, x: Array) -> Array:
 
 def examine_parts(model: Any, data: Any) -> dict[str, dict[str, Any]]:
     """Return the figures of train, dev and test (``parts`` of results.json)."""
+    if data.kind == "segmentation":
+        return segmentation.examine(model, data, Objective(data.kind), parts_of(data))
     return {part: examined(data, answers_of(model, data, x), t, short=False) for part, (x, t) in parts_of(data).items()}
 
 
 def most_wrong(model: Any, data: Any) -> tuple[list[dict[str, Any]], Array]:
     """Return the wrongly answered test samples, the surest error first (at most 24), and their places in test."""
     none: Array = np.arange(0)
-    if data.kind == "regression" or not len(data.x_test):
+    if data.kind in ("regression", "segmentation") or not len(data.x_test):
         return [], none
     p, t = answers_of(model, data, data.x_test), data.t_test
     predicted, at = p.argmax(axis=1), np.arange(len(t))
@@ -90,11 +93,11 @@ def _worth_measuring(model: Any, data: Any, x: Array) -> list[tuple[str, Any]]:
 def picture_arrays(model: Any, data: Any, wrong: Array, histograms: dict[str, Array]) -> dict[str, Array]:
     """Return what the report draws (``arrays.safetensors``)."""
     arrays = dict(histograms)
-    if data.image_shape is not None and len(wrong):
+    if data.image_shape is not None and len(wrong) and data.kind != "segmentation":
         rule = data.recipe.image
         arrays["wrong_images"] = np.clip(data.x_test[wrong] * rule.std + rule.mean, 0.0, 1.0).astype(np.float32)
     weight = next(p for p in model.parameters() if p.ndim >= 2).detach().cpu()._array
-    arrays["first_weights"] = weight.reshape(len(weight), *(data.image_shape or (-1,)))
+    arrays["first_weights"] = weight if weight.ndim == 4 else weight.reshape(len(weight), *(data.image_shape or (-1,)))
     if data.kind == "regression" and len(data.x_test):
         answers = answers_of(model, data, data.x_test[:_POINTS])
         arrays["test_predicted"] = data.recipe.decode(answers).values
@@ -109,5 +112,8 @@ def _sample(model: Any, data: Any) -> dict[str, Array]:
     layers = look_through(model, x, t, Objective(data.kind))
     found = {f"sample/{layer.name}/value": layer.values[0].copy() for layer in layers}
     found |= {f"sample/{layer.name}/delta": layer.delta[0].copy() for layer in layers}
-    output = np.asarray(answers_of(model, data, x)[0]).reshape(-1)
+    if data.kind == "segmentation":
+        output: Array = segmentation.classes_of(model, x)[0]
+    else:
+        output = np.asarray(answers_of(model, data, x)[0]).reshape(-1)
     return found | {"sample/input": x[0], "sample/true": t[0].reshape(-1), "sample/output": output}

@@ -17,6 +17,7 @@ from gyaku.backend.random import Generator, default_generator
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.core.mode import no_grad
 from gyaku.core.tensor import new_tensor
+from gyaku.train import metrics
 from gyaku.train.batches import Batches
 from gyaku.train.checkpoint import arrays_of, load_checkpoint, save_checkpoint, tensors_of
 from gyaku.train.compiled import CALL, CompiledStep, Fallback, told, turn
@@ -24,10 +25,10 @@ from gyaku.train.events import sees_batches
 from gyaku.train.history import History
 from gyaku.train.interrupt import Interrupt
 from gyaku.train.objective import Objective
+from gyaku.train.outputs import outputs_of
 from gyaku.train.schedule import Schedule
 
 Array = NDArray[Any]
-_EVALUATE = 2048  # rows at a time
 _SAVE = 1.0  # seconds of training that a kill may cost where epochs are shorter: writing a file takes 10 ms
 
 
@@ -284,8 +285,8 @@ class Loop:
         row: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "lr": self.lr}
         row |= {"train_loss": loss / n, f"train_{metric}": self.objective.figure(score, int(n))}
         if self.dev is not None:
-            loss, figure = evaluate(self.model, *self.dev, self.objective)
-            row |= {"dev_loss": loss, f"dev_{metric}": figure}
+            found = evaluate(self.model, *self.dev, self.objective)
+            row |= {f"dev_{name}": value for name, value in found.items()}
         self.schedule.after_epoch(row.get("dev_loss", row["train_loss"]))
         return row
 
@@ -323,30 +324,17 @@ class Loop:
         return DivergedError(where, "a finite loss", f"{self.loss} (first seen in {culprit})", hint=hint)
 
 
-@no_grad()
-def outputs_of(model: Any, x: Array, *, on: Any = None) -> Array:
-    """Return the raw outputs of ``model`` for all rows of ``x``, in eval mode; the mode is put back."""
-    was_training = model.training
-    model.eval()
-    target = device_of_model(model) if on is None else on
-    parts = [model(new_tensor(x[i : i + _EVALUATE]).to(target)).cpu()._array for i in range(0, len(x), _EVALUATE)]
-    model.train(was_training)
-    return np.concatenate(parts)
+def evaluate(model: Any, x: Array, t: Array, objective: Objective) -> dict[str, float]:
+    """Return the mean loss and the figures of a part (accuracy, rmse, iou) by name, in eval mode."""
+    if objective.task == "segmentation":
+        from gyaku.train.segmentation import tally
 
-
-def device_of_model(model: Any) -> Any:
-    """Return the device of the first parameter (the CPU for a model without any)."""
-    from gyaku.backend.devices import CPU
-
-    return next((p.device for p in model.parameters()), CPU)
-
-
-def evaluate(model: Any, x: Array, t: Array, objective: Objective) -> tuple[float, float]:
-    """Return mean loss and figure (accuracy or rmse) of a part, in eval mode."""
+        confusion, loss = tally(model, x, t, objective)
+        return {"loss": loss, "accuracy": metrics.hit_rate(confusion), "iou": metrics.mean_iou(confusion)}
     y = outputs_of(model, x)
     with np.errstate(all="ignore"), no_grad():
-        loss = objective.loss(new_tensor(y), new_tensor(t)).item()
-    return float(loss), objective.figure(objective.score(y, t), len(t))
+        loss = float(objective.loss(new_tensor(y), new_tensor(t)).item())
+    return {"loss": loss, objective.metric: objective.figure(objective.score(y, t), len(t))}
 
 
 def root_generator(seed: int) -> Generator:

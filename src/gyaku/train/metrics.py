@@ -55,6 +55,42 @@ def classification(probabilities: Array, true: Array, labels: Sequence[str]) -> 
     }
 
 
+def hit_rate(confusion: Array) -> float:
+    """Return the fraction of right answers in a confusion matrix."""
+    return float(np.trace(confusion) / max(1, confusion.sum()))
+
+
+def intersection_over_union(confusion: Array) -> Array:
+    """Return |true and predicted| / |true or predicted| of every class; NaN for a class that is in neither.
+
+    >>> intersection_over_union(np.array([[2, 1, 0], [1, 4, 0], [0, 0, 0]])).tolist()
+    [0.5, 0.6666666666666666, nan]
+    """
+    hits = np.diag(confusion)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hits
+    return np.where(union > 0, hits / np.maximum(union, 1), np.nan)
+
+
+def mean_iou(confusion: Array) -> float:
+    """Return the mean of the intersections over unions of the classes that occur, in truth or answer."""
+    found = intersection_over_union(confusion)
+    return float(np.nanmean(found)) if confusion.any() else float("nan")
+
+
+def segmentation(confusion: Array, loss: float, n: int, labels: Sequence[str]) -> dict[str, Any]:
+    """Return n pictures, pixels, loss, accuracy of the pixels, iou (the mean), confusion, and per_class with iou."""
+    each = zip(per_class(confusion, labels), intersection_over_union(confusion).tolist(), strict=True)
+    return {
+        "n": n,
+        "pixels": int(confusion.sum()),
+        "loss": loss,
+        "accuracy": hit_rate(confusion),
+        "iou": mean_iou(confusion),
+        "confusion": confusion.tolist(),
+        "per_class": [{**row, "iou": iou} for row, iou in each],
+    }
+
+
 def regression(predicted: Array, true: Array) -> dict[str, Any]:
     """Return n, loss (mean squared error), rmse, mae and r2 = 1 - sum of squares / that of the mean of ``true``.
 

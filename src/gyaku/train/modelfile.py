@@ -15,8 +15,8 @@ from gyaku.base.errors import DataError
 from gyaku.base.files import load_arrays, save_arrays
 from gyaku.core.tensor import new_tensor
 from gyaku.train.checkpoint import arrays_of
-from gyaku.train.loop import outputs_of
 from gyaku.train.objective import Objective
+from gyaku.train.outputs import outputs_of
 
 KEY = "gyaku.model"
 FORMAT, VERSION = "gyaku-model", 1
@@ -31,16 +31,21 @@ class Trained:
     recipe: Any
 
     def probabilities(self, source: Any, *, on_unknown: str = "error") -> Any:
-        """Return probabilities (N, K), or scaled values (N,), for a source, a table of columns or images."""
+        """Return probabilities (N, K) or (N, K, H, W), or scaled values (N,), of a source, a table or images."""
         x = self.recipe.transform(source, on_unknown=on_unknown)
         with np.errstate(all="ignore"):
             return Objective(self.recipe.task).probabilities(outputs_of(self.model, x))
 
     def predict(self, source: Any, *, on_unknown: str = "error") -> Any:
-        """Return ``Answers``: labels with probabilities, or values in the target's own units.
+        """Return ``Answers``: labels with probabilities, values in the target's own units, or the pixels' classes.
 
         Raises ``DataError`` naming column, row and value of what the recipe refuses.
         """
+        if self.recipe.task == "segmentation":
+            from gyaku.data import Answers
+            from gyaku.train.segmentation import classes_of
+
+            return Answers(masks=classes_of(self.model, self.recipe.transform(source)))
         return self.recipe.decode(self.probabilities(source, on_unknown=on_unknown))
 
 
@@ -55,8 +60,8 @@ def load_model(path: str | os.PathLike[str], *, on: str = "cpu") -> Trained:
 
     Raises ``DataError`` naming the file and what is wrong: not a model, weights that do not fit the description, ...
     """
+    from gyaku import models
     from gyaku.data import Recipe
-    from gyaku.models import MLP
 
     file = Path(path) / MODEL_FILE if Path(path).is_dir() else Path(path)
     arrays, metadata = load_arrays(file)
@@ -64,8 +69,8 @@ def load_model(path: str | os.PathLike[str], *, on: str = "cpu") -> Trained:
     head = _head(metadata, where)
     try:
         recipe = Recipe.from_json(head["recipe"])
-        _check_shapes(MLP.weight_shapes(head["architecture"]), arrays)
-        model = MLP.from_architecture(head["architecture"])
+        _check_shapes(models.weight_shapes(head["architecture"]), arrays)
+        model = models.build(head["architecture"])
         model.load_state_dict({name: new_tensor(a) for name, a in arrays.items()})
     except (DataError, ValueError, TypeError) as error:
         raise DataError(where, message=str(error)) from error
@@ -97,6 +102,8 @@ def _check_shapes(expected: dict[str, tuple[int, ...]], arrays: dict[str, Any]) 
 
 def _check_match(recipe: Any, architecture: dict[str, Any], where: str) -> None:
     wanted = [list(recipe.input_shape), recipe.n_outputs]
-    if wanted != [architecture["inputs"], architecture["outputs"]]:
-        got = f"{architecture['inputs']} and {architecture['outputs']}"
+    if wanted != [architecture["inputs"], architecture.get("outputs")]:
+        got = f"{architecture['inputs']} and {architecture.get('outputs')}"
         raise DataError(where, f"inputs {wanted[0]} and {wanted[1]} outputs, as the recipe says", got)
+    if (recipe.task == "segmentation") != (architecture["kind"] == "unet"):
+        raise DataError(where, f"a network for the recipe's task, {recipe.task}", architecture["kind"])

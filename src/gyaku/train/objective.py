@@ -5,10 +5,12 @@
 | real numbers | identity | mean squared error | rmse |
 | two classes, one output unit | sigmoid | binary cross-entropy on the logit | accuracy |
 | K classes | softmax | cross-entropy on the logits | accuracy |
+| K classes of every pixel | softmax | cross-entropy on the logits, mean over pixels | accuracy, mean IoU |
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +22,7 @@ from gyaku.base.errors import ArgumentError, ShapeError, UnknownNameError
 from gyaku.core.tensor import Tensor, new_tensor
 
 Array = NDArray[Any]
-TASKS = ("regression", "binary", "multiclass")
+TASKS = ("regression", "binary", "multiclass", "segmentation")
 _WRONG_PAIRS = {
     ("multiclass", "Softmax"): "nn.CrossEntropyLoss takes logits and applies the softmax itself",
     ("binary", "Sigmoid"): "the binary loss takes the logit and applies the sigmoid itself",
@@ -58,6 +60,7 @@ class Objective:
         self.class_weight = None if class_weight is None else np.asarray(class_weight, dtype=np.float32)
         self._weights: dict[Any, Tensor] = {}
         self.metric = "rmse" if task == "regression" else "accuracy"
+        self.judged = judged_by(task)
 
     def loss(self, y: Tensor, t: Tensor) -> Any:
         """Return the mean loss of outputs (N, K) or (N, 1) and targets, as a scalar tensor."""
@@ -67,7 +70,7 @@ class Objective:
 
         if self.task == "regression":
             return F.mse_loss(y, t)
-        if self.task == "multiclass":
+        if self.task in ("multiclass", "segmentation"):
             return F.cross_entropy(y, t, weight=self._weight(y), label_smoothing=self.smoothing)
         soft = new_tensor((t._array * (1.0 - self.smoothing) + 0.5 * self.smoothing).astype(y._array.dtype)[:, None])
         weight = self._weight(y)
@@ -100,37 +103,47 @@ class Objective:
         return e / e.sum(axis=1, keepdims=True)
 
     def score(self, outputs: Array, t: Array) -> float:
-        """Return a sum over the batch: samples answered right, or squared errors."""
+        """Return a sum over the batch: samples (or shares of their pixels) answered right, or squared errors."""
         if self.task == "regression":
             return float(((outputs.astype(np.float64) - t) ** 2).sum())
         predicted = outputs[:, 0] > 0 if self.task == "binary" else outputs.argmax(axis=1)
-        return float((predicted == t).sum())
+        return float((predicted == t).sum()) / math.prod(t.shape[1:])
 
     def scored(self, y: Tensor, t: Tensor) -> Tensor:
         """Return ``score`` of tensors, as a tensor."""
         if self.task == "regression":
             return ((y.double() - t.double()) ** 2).sum()
         predicted = (y[:, 0] > 0).long() if self.task == "binary" else y.argmax(1)
-        return (predicted == t).sum()
+        right = (predicted == t).sum()
+        return right / math.prod(t.shape[1:]) if t.ndim > 1 else right
 
     def figure(self, score: float, n: int) -> float:
         """Return the logged figure from a sum of scores over ``n`` samples."""
         return (score / n) ** 0.5 if self.task == "regression" else score / n
 
     def better(self, row: dict[str, Any], part: str) -> tuple[float, float]:
-        """Return what is compared between epochs, larger is better: accuracy, of equals the lower loss; or -rmse."""
-        value, loss = float(row[f"{part}_{self.metric}"]), float(row[f"{part}_loss"])
+        """Return what is compared between epochs, larger is better: accuracy (of a segmentation, the mean IoU), of
+        equals the lower loss; or -rmse."""
+        value, loss = float(row[f"{part}_{self.judged}"]), float(row[f"{part}_loss"])
         return (-value, -loss) if self.task == "regression" else (value, -loss)
+
+
+def judged_by(task: str) -> str:
+    """Return the figure by which networks are compared: ``rmse``, ``iou`` or ``accuracy``."""
+    return {"regression": "rmse", "segmentation": "iou"}.get(task, "accuracy")
 
 
 def task_of(t: Array, n_outputs: int | None = None) -> str:
     """Return the task that a target array asks for, given the units of the output layer if known.
 
-    Whole numbers or truth values (N,) are classes: ``binary`` with one output unit, else ``multiclass``; floating
-    (N, L) is a regression. Raises ``ShapeError`` with a hint for anything else.
+    Whole numbers or truth values (N,) are classes: ``binary`` with one output unit, else ``multiclass``; (N, H, W) are
+    classes of pixels, ``segmentation``; floating (N, L) is a regression. Raises ``ShapeError`` with a hint for
+    anything else.
     """
     if t.dtype.kind in "iub" and t.ndim == 1:
         return "binary" if n_outputs == 1 else "multiclass"
+    if t.dtype.kind in "iub" and t.ndim == 3:
+        return "segmentation"
     if t.dtype.kind == "f" and t.ndim == 2:
         return "regression"
     if t.dtype.kind == "f" and t.ndim == 1:

@@ -12,6 +12,7 @@ from gyaku.train.checkpoint import arrays_of
 from gyaku.train.events import Callback
 from gyaku.train.history import rows_of, text_of
 from gyaku.train.objective import Objective
+from gyaku.train.outputs import device_of_model
 
 if TYPE_CHECKING:
     from gyaku.train.loop import Loop
@@ -34,15 +35,15 @@ class Layer:
 
     @property
     def values(self) -> Array:
-        """The output behind the activation, (N, units)."""
-        array = self.value.detach().cpu()._array
-        return array.reshape(len(array), -1)
+        """The output behind the activation: (N, units), of a convolution (N, channels, H, W)."""
+        array: Array = self.value.detach().cpu()._array
+        return array if array.ndim == 4 else array.reshape(len(array), -1)
 
     @property
     def delta(self) -> Array:
-        """dE/da of every sample, E being the loss of that sample, (N, units)."""
+        """dE/da of every sample, E being the loss of that sample, in the shape of the layer's output."""
         grad = self.pre.grad.detach().cpu()._array
-        return grad.reshape(len(grad), -1) * len(grad)
+        return (grad if grad.ndim == 4 else grad.reshape(len(grad), -1)) * len(grad)
 
 
 def look_through(model: Any, x: Array, t: Array, objective: Objective) -> list[Layer]:
@@ -50,8 +51,6 @@ def look_through(model: Any, x: Array, t: Array, objective: Objective) -> list[L
 
     Gradients of the parameters are cleared afterwards; mode and weights stay as they were.
     """
-    from gyaku.train.loop import device_of_model
-
     layers: list[Layer] = []
     names = {id(module): name for name, module in model.named_modules()}
     leaves = [module for module in model.modules() if not list(module.children())]
@@ -80,7 +79,7 @@ def _note(layers: list[Layer], name: str, module: Any, y: Any) -> None:
 
 
 def _statistics(layer: Layer, ratio: float | None) -> dict[str, Any]:
-    values, delta = layer.values, layer.delta
+    values, delta = layer.values, layer.delta.reshape(len(layer.delta), -1)
     slope = _SLOPES.get(layer.activation)
     weight = layer.module.weight.detach().cpu()._array
     return {
@@ -91,11 +90,17 @@ def _statistics(layer: Layer, ratio: float | None) -> dict[str, Any]:
         "mean": float(values.mean(dtype=np.float64)),
         "std": float(values.std(dtype=np.float64)),
         "delta_norm": float(np.sqrt((delta.astype(np.float64) ** 2).sum(axis=1)).mean()),
-        "dead": float((values == 0).all(axis=0).mean()) if layer.activation == "ReLU" else None,
+        "dead": dead_share(values) if layer.activation == "ReLU" else None,
         "saturated": float((slope(values) < _SATURATED).mean()) if slope else None,
         "weight_norm": _norm(weight),
         "update_ratio": ratio,
     }
+
+
+def dead_share(values: Array) -> float:
+    """Return the share of units (of a convolution: channels, at all places) that are 0 for every sample."""
+    values = values if values.ndim == 4 else values.reshape(len(values), -1)
+    return float((values == 0).all(axis=(0, *range(2, values.ndim))).mean())
 
 
 def _norm(array: Array) -> float:

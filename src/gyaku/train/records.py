@@ -16,9 +16,7 @@ CARD_FORM: Form = {
     "data": {"name": str, "origin": str, "digest": str, "sizes": dict, "task": str},
     "model": {
         "text": str, "parameters": int,
-        "architecture": {
-            "inputs": list, "hidden": list, "outputs": int, "activation": str, "norm": str, "dropout": _NUMBER,
-        },
+        "architecture": {"kind": str, "inputs": list, "outputs": int},
     },
     "machine": {"python": str, "numpy": str, "gyaku": str, "blas": str, "threads": int},
 }  # fmt: skip

@@ -15,6 +15,7 @@ from gyaku.backend.devices import device
 from gyaku.backend.random import Generator
 from gyaku.base.errors import DataError, GyakuError
 from gyaku.base.files import append_line, lock_folder, read_bounded, save_arrays, write_text_atomic
+from gyaku.train import segmentation
 from gyaku.train.baseline import constant_baseline
 from gyaku.train.compiled import TOO_FEW
 from gyaku.train.config import Config
@@ -25,6 +26,9 @@ from gyaku.train.interrupt import Interrupt
 from gyaku.train.loop import Loop
 from gyaku.train.machine import describe_machine, differences, limited_threads
 from gyaku.train.modelfile import MODEL_FILE, save_model
+from gyaku.train.networks import augmentation, make_network
+from gyaku.train.objective import judged_by
+from gyaku.train.outputs import rows_at_a_time
 from gyaku.train.probe import Probe
 from gyaku.train.records import CARD_FORM, check_form, check_results
 from gyaku.train.training import fit
@@ -36,6 +40,7 @@ VERDICT = "doctor.json"  # written by whoever lets the doctor look
 FILES = (CARD, METRICS, TIMING, STATS, RESULTS, ARRAYS, CHECKPOINT, MODEL_FILE, REPORT, VERDICT)
 _PROBE = 256
 _LINEAR_STEPS = 600
+_FILTER_STEPS = 200  # of the few weights that see every pixel
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +83,8 @@ def prepare_data(config: Config) -> Any:
     given = {name: value for name, value in given.items() if value is not None}
     if Path(config.data).suffix.lower() in (".csv", ".tsv", ".txt"):
         given["text"] = config.categories  # codes such as 007 stay as they are written
+    if config.data == "scenes" and config.limit is not None:
+        given["n"] = config.limit  # as many as are asked for, also more than usual
     source = load(config.data, target=config.target, **given)
     return prepare(
         source, task=config.task, dev=config.dev, test=config.test, seed=config.seed, time=config.time,
@@ -87,15 +94,7 @@ def prepare_data(config: Config) -> Any:
 
 def build_model(config: Config, data: Any) -> Any:
     """Return the network of a complete configuration for a ``Prepared``, on its device."""
-    from gyaku.models import MLP
-
-    assert config.hidden is not None and config.activation and config.norm and config.init
-    assert config.dropout is not None
-    model = MLP(
-        list(data.input_shape), config.hidden, data.recipe.n_outputs, activation=config.activation, norm=config.norm,
-        dropout=config.dropout, init=config.init, seed=config.seed,
-    )  # fmt: skip
-    return model.to(device(config.device))
+    return make_network(config, data).to(device(config.device))
 
 
 def train_run(
@@ -264,7 +263,8 @@ class _Run:
         return Done(self.folder, history, results, tuple(self.notes))
 
     def _probe(self) -> Probe:
-        rows = Generator(self.config.seed).split("probe").permutation(len(self.data.x_train))[:_PROBE]
+        few = rows_at_a_time(self.model, self.data.x_train)
+        rows = Generator(self.config.seed).split("probe").permutation(len(self.data.x_train))[: min(_PROBE, few)]
         return Probe(self.data.x_train[rows], self.data.t_train[rows])
 
     def _fit(self, model: Any, callbacks: list[Any], checkpoint: Path | None, resume: bool) -> History:
@@ -273,27 +273,23 @@ class _Run:
         return fit(
             model, self.data, optimizer=c.optimizer, lr=c.lr, momentum=c.momentum, weight_decay=c.weight_decay,
             l1=c.l1, l2=c.l2, schedule=c.schedule, epochs=c.epochs, batch_size=c.batch, seed=c.seed,
-            augment=self._augment(), label_smoothing=c.label_smoothing,
+            augment=augmentation(c, self.data), label_smoothing=c.label_smoothing,
             class_weight="balanced" if c.balanced else None, clip_norm=c.clip,
             patience=c.patience, callbacks=callbacks, checkpoint=checkpoint, resume=resume, compile=c.compile,
             threads=c.threads, interrupt=self.interrupt,
         )  # fmt: skip
 
-    def _augment(self) -> Any:
-        from gyaku.data.augment import shift
-
-        if not self.config.augment or self.config.shift is None:
-            return None
-        return shift(self.config.shift, fill=self.data.recipe.black)
-
     def _results(self, history: History, probe: Probe) -> dict[str, Any]:
         name, constant = constant_baseline(self.data)
         wrong, places = most_wrong(self.model, self.data)
         arrays = picture_arrays(self.model, self.data, places, probe.histograms)
+        if self.data.kind == "segmentation":
+            wrong, pictures = segmentation.picture_arrays(self.model, self.data)
+            arrays |= pictures
         save_arrays(self.folder / ARRAYS, arrays)
         return {
             "task": self.data.kind,
-            "metric": "rmse" if self.data.kind == "regression" else "accuracy",
+            "metric": judged_by(self.data.kind),
             "best_epoch": history.best_epoch,
             "epochs": len(history),
             "stopped": history.stopped,
@@ -312,19 +308,24 @@ class _Run:
 
         c = self.config
         assert c.epochs is not None and c.batch is not None
-        linear: Any = MLP(list(self.data.input_shape), (), self.data.recipe.n_outputs, init="small", seed=c.seed)
+        inputs, outputs = list(self.data.input_shape), self.data.recipe.n_outputs
+        if self.data.kind == "segmentation":
+            linear: Any = segmentation.linear_filter(inputs[0], outputs, c.seed)
+            epochs = -(-_FILTER_STEPS * c.batch // len(self.data.x_train))
+        else:
+            linear = MLP(inputs, (), outputs, init="small", seed=c.seed)
+            epochs = min(200, max(c.epochs, -(-_LINEAR_STEPS * c.batch // len(self.data.x_train))))
         linear = linear.to(device(c.device))
-        epochs = min(200, max(c.epochs, -(-_LINEAR_STEPS * c.batch // len(self.data.x_train))))
         fit(
             linear, self.data, optimizer="adam", lr=0.02, schedule="cosine", epochs=epochs, batch_size=c.batch,
-            seed=c.seed, augment=self._augment(), class_weight="balanced" if c.balanced else None, compile=c.compile,
-            threads=c.threads, interrupt=self.interrupt,
+            seed=c.seed, augment=augmentation(c, self.data), class_weight="balanced" if c.balanced else None,
+            compile=c.compile, threads=c.threads, interrupt=self.interrupt,
         )  # fmt: skip
         return {part: _short(figures) for part, figures in examine_parts(linear, self.data).items()}
 
 
 def _short(figures: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in figures.items() if key not in ("confusion", "per_class")}
+    return {key: value for key, value in figures.items() if key not in ("confusion", "per_class", "pixels")}
 
 
 @contextmanager

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from gyaku.base.errors import ArgumentError
+from gyaku.base.errors import ArgumentError, ShapeError
 from gyaku.train.batches import Augment, Batches, as_arrays
 from gyaku.train.events import checked_callbacks
 from gyaku.train.history import History
 from gyaku.train.interrupt import Interrupt
-from gyaku.train.loop import Loop, device_of_model, outputs_of, root_generator
+from gyaku.train.loop import Loop, root_generator
 from gyaku.train.objective import Objective, task_of, warn_of_wrong_pair
+from gyaku.train.outputs import device_of_model, outputs_of
 from gyaku.train.progress import Progress
 from gyaku.train.schedule import make_optimizer
 
@@ -54,9 +55,10 @@ def fit(
 
     Parameters
         data: (x, t) arrays or tensors, or a ``Prepared`` (which brings its dev part). Classes are whole numbers (N,),
-            values are floats (N, L).
-        dev: (x, t) of the development part. With it, the weights of the best epoch are restored at the end (accuracy,
-            of equals the lower loss; or rmse), and ``patience`` ends training after so many epochs without progress.
+            classes of pixels (N, H, W), values are floats (N, L).
+        dev: (x, t) of the development part. With it, the weights of the best epoch are restored at the end (accuracy
+            or mean IoU, of equals the lower loss; or rmse), and ``patience`` ends training after so many epochs without
+            progress.
         loss: ``loss(y, t) -> scalar tensor``, or an ``Objective``; without it, chosen from the target
             (``lectures.md`` 2.6).
         optimizer: a name (``sgd``, ``momentum``, ``nesterov``, ``adagrad``, ``rmsprop``, ``adam``, ``adamw``, ...), to
@@ -89,8 +91,10 @@ def fit(
     """
     train, dev = _parts(data, dev)
     weights = _class_weight(class_weight, train[1])
-    n_outputs = outputs_of(model, train[0][:1]).shape[-1]
+    shape = outputs_of(model, train[0][:1]).shape
+    n_outputs = shape[1] if len(shape) == 4 else shape[-1]
     task = task_of(train[1], n_outputs)
+    _check_pixels(train[1], task, shape)
     _check_labels(train[1], task, n_outputs, loss)
     if isinstance(loss, Objective):
         objective = loss
@@ -128,7 +132,13 @@ def _class_weight(choice: Any, t: Any) -> Any:
         raise ArgumentError("fit", "class_weight 'balanced' or an array (K,)", repr(choice))
     from gyaku.data import class_weights
 
-    return class_weights(t, int(t.max()) + 1)
+    return class_weights(t.ravel(), int(t.max()) + 1)
+
+
+def _check_pixels(t: Any, task: str, shape: tuple[int, ...]) -> None:
+    if task == "segmentation" and (len(shape) != 4 or shape[2:] != t.shape[1:]):
+        expected = f"outputs (N, K, {t.shape[1]}, {t.shape[2]}), scores of every pixel of t"
+        raise ShapeError("fit", expected, f"(N, {', '.join(map(str, shape[1:]))})", hint="gy.models.UNet")
 
 
 def _check_labels(t: Any, task: str, n_outputs: int, loss: Any) -> None:
@@ -137,18 +147,19 @@ def _check_labels(t: Any, task: str, n_outputs: int, loss: Any) -> None:
     known = 2 if task == "binary" else n_outputs
     bad = (t < 0) | (t >= known)
     if bad.any():
-        row = int(np.argmax(bad))
+        row = int(np.argwhere(bad)[0][0])
         hint = f"the output layer has {n_outputs} unit(s)"
-        raise ArgumentError("fit", f"classes in 0..{known - 1}", f"{int(t[row])} in row {row}", hint=hint)
+        raise ArgumentError("fit", f"classes in 0..{known - 1}", f"{int(t[bad][0])} in row {row}", hint=hint)
 
 
 def predict(model: Any, x: Any, *, task: str | None = None) -> Any:
     """Return probabilities (N, K), for two classes too, or values (N,) for ``task="regression"``, as float64.
 
-    Without ``task`` a model with one output unit is taken as ``binary``, any other as ``multiclass``.
+    Without ``task`` a model with one output unit is taken as ``binary``, any other as ``multiclass``; outputs
+    (N, K, H, W) as ``segmentation``, whose probabilities have that shape.
     """
     y = outputs_of(model, _inputs(x))
-    chosen = task or ("binary" if y.shape[-1] == 1 else "multiclass")
+    chosen = task or ("segmentation" if y.ndim == 4 else "binary" if y.shape[-1] == 1 else "multiclass")
     return Objective(chosen).probabilities(y)
 
 
