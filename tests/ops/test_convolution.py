@@ -3,6 +3,7 @@ the formula that of the quick form; and the identities that make the maps adjoin
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import hypothesis.strategies as st
@@ -107,6 +108,22 @@ def test_many_samples_go_through_in_blocks(n: int, c: int, rows: int, size: int)
     ):
         assert found.dtype == np.float32
         assert np.abs(found - wanted).max() <= 2e-5 * np.abs(wanted).max()
+
+
+@given(walks(), st.integers(15, 18))
+def test_many_channels_go_channels_last(case: Any, channels: int) -> None:
+    x, w, g = case
+    g = dataclasses.replace(g, groups=1)
+    x, w = normal(len(x), channels, *x.shape[2:]), normal(len(w), channels, *w.shape[2:], seed=1)
+    y = quick.conv(x, w, g)
+    gy_ = normal(*y.shape, seed=2)
+    for found, wanted in (
+        (y, formula.conv(np, x, w, g)),
+        (quick.conv_input(gy_, w, g, x.shape[2:]), formula.conv_input(np, gy_, w, g, x.shape[2:])),
+        (quick.conv_weight(x, gy_, g, w.shape[2:]), formula.conv_weight(np, x, gy_, g, w.shape[2:])),
+    ):
+        assert found.shape == wanted.shape and found.flags.c_contiguous
+        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-11)
 
 
 def test_the_same_input_gives_the_same_bits() -> None:
