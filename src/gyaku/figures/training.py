@@ -28,6 +28,7 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rmsprop": optim.RMSprop,
     "adam": optim.Adam,
 }
+COMPILED_FROM = 300  # steps
 Part = tuple[Any, Any]
 
 
@@ -85,6 +86,23 @@ def initialise(net: Any, init: str | float, seed: int) -> None:
         nn.init.zeros_(layer.bias)
 
 
+def gradient_step(net: Any, update: Any, criterion: Any, x: Any, t: Any) -> Any:
+    """Move the weights by one mini-batch and return its loss.
+
+    ``gy.compile(gradient_step)`` does the same by machine code, made once for all nets of one architecture.
+    """
+    loss = criterion(net(x), t)
+    update.zero_grad()
+    loss.backward()
+    update.step()
+    return loss
+
+
+def quickest_step(steps: int) -> Callable[..., Any]:
+    """Return ``gradient_step``, compiled where so many steps repay the seconds that compiling takes."""
+    return gy.compile(gradient_step) if steps >= COMPILED_FROM else gradient_step
+
+
 def train(
     net: Any,
     part: Part,
@@ -98,13 +116,15 @@ def train(
     criterion: Any = None,
     decay: Callable[[float], float] | None = None,
     augment: Callable[[Any, Generator], Any] | None = None,
+    step: Callable[..., Any] = gradient_step,
     **options: Any,
 ) -> dict[str, Any]:
     """Train by mini-batches; return ``loss`` (steps,) and, for each part of ``watch``, its accuracy (epochs,).
 
     ``criterion`` is softmax cross-entropy unless given; ``decay`` maps the share of training done (0 to 1) to a factor
-    on the rate; ``augment(x, generator)`` changes the inputs of every epoch anew; ``options`` go to the optimizer
-    (``l2=0.001``, ...). The order of the rows depends on ``seed`` only.
+    on the rate; ``augment(x, generator)`` changes the inputs of every epoch anew; ``step`` is
+    ``gradient_step`` or its compiled form; ``options`` go to the optimizer (``l2=0.001``, ...). The order of the rows
+    depends on ``seed`` only.
     """
     x, t = part
     criterion, stream = criterion or nn.CrossEntropyLoss(), Generator(seed).split("order")
@@ -117,13 +137,10 @@ def train(
         order = stream.permutation(len(x))
         rows = x[order] if augment is None else augment(x[order], changes)
         shuffled, targets = gy.tensor(rows), gy.tensor(t[order])
-        for step, i in enumerate(starts):
+        for k, i in enumerate(starts):
             if decay is not None:
-                update.param_groups[0]["lr"] = lr * decay((epoch + step / len(starts)) / epochs)
-            loss = criterion(net(shuffled[i : i + batch]), targets[i : i + batch])
-            update.zero_grad()
-            loss.backward()
-            update.step()
+                update.param_groups[0]["lr"] = lr * decay((epoch + k / len(starts)) / epochs)
+            loss = step(net, update, criterion, shuffled[i : i + batch], targets[i : i + batch])
             curves["loss"].append(loss.item())
         for name, (x_watch, t_watch) in (watch or {}).items():
             curves[name].append(accuracy(net, x_watch, t_watch))
@@ -143,12 +160,12 @@ def accuracy(net: Any, x: Any, t: Any) -> float:
 
 
 def deltas(net: Any, part: Part, criterion: Any = None) -> list[Any]:
-    """Return δ(l) = ∂E/∂a(l) of every affine layer, first to last, as arrays (N, units): one backward, no step.
+    """Return δ(l) = ∂E/∂a(l) of every affine layer and convolution, first to last: one backward, no step.
 
     E is softmax cross-entropy unless ``criterion`` is given; the net runs in training mode.
     """
     kept: list[Any] = []
-    affine = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    affine = [module for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
     handles = [layer.register_forward_hook(lambda module, inputs, a: kept.append(a)) for layer in affine]
     net.train()
     loss = (criterion or nn.CrossEntropyLoss())(net(gy.tensor(part[0])), gy.tensor(part[1]))
