@@ -55,7 +55,11 @@ CATALOGUE: tuple[str, ...] = (
     "vanishing",
     "remedies",
     "skip",
+    "residual_block",
     "gradient_products",
+    "residual_depth",
+    "thousand_layers",
+    "unet_skips",
 )
 
 

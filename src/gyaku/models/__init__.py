@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gyaku.models.autoencoder import Autoencoder
-from gyaku.models.conv_autoencoder import ConvAutoencoder
 from gyaku.models.dispatch import KINDS, NAMES, build, in_words, split_name, weight_shapes
 from gyaku.models.lenet import LeNet
 from gyaku.models.mlp import ACTIVATIONS, INITS, MLP, NORMS
@@ -22,7 +21,6 @@ __all__ = [
     "NORMS",
     "Autoencoder",
     "Block",
-    "ConvAutoencoder",
     "LeNet",
     "MyMnistNet",
     "ResNet",
