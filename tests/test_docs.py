@@ -16,7 +16,10 @@ import pytest
 import gyaku
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/tutorial.md", "docs/figures.md", "docs/check.md", "docs/explain.md", "docs/doctor.md")
+PAGES = (
+    "README.md", "docs/tutorial.md", "docs/figures.md", "docs/check.md", "docs/explain.md", "docs/doctor.md",
+    "docs/pretraining.md",
+)  # fmt: skip
 COMMAND_PAGES = (*PAGES, "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -7,6 +7,7 @@ Targets: the peak above the level after import at most PyTorch's; the first call
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.common import save, table, verdict
@@ -20,17 +21,23 @@ FIRST = 5.0  # seconds
 
 
 def peaks(key: str) -> dict[str, int]:
-    """Return the peak above the level after import by library and form, one process each."""
-    found = {}
-    for library, forms in FORMS.items():
-        for form in forms:
-            peer = Peer(library, 2 if library == "torch" else None, package=PACKAGE)
-            try:
-                found[f"{library}, {form}"] = peer.ask("peak", workload=key, form=form, times=2)
-            except Failed as error:
-                print(f"not run: {key}: {library}, {form}: {error}", flush=True)
-            peer.close()
-    return found
+    """Return the peak above the level after import by library and form, each in its own process, at once."""
+    pairs = [(library, form) for library, forms in FORMS.items() for form in forms]
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        found = list(pool.map(lambda pair: _peak(key, *pair), pairs))
+    return {f"{library}, {form}": size for (library, form), size in zip(pairs, found, strict=True) if size}
+
+
+def _peak(key: str, library: str, form: str) -> int:
+    """Return a form's peak; 0 where it does not run."""
+    peer = Peer(library, 2 if library == "torch" else None, package=PACKAGE)
+    try:
+        return int(peer.ask("peak", workload=key, form=form, times=2))
+    except Failed as error:
+        print(f"not run: {key}: {library}, {form}: {error}", flush=True)
+        return 0
+    finally:
+        peer.close()
 
 
 def first_calls(key: str) -> dict[str, float]:

@@ -40,7 +40,7 @@ WORKLOADS = {
     for w in (
         Workload("lenet", "LeNet-style, 28x28, batch 64", 28, 64, 16, 10, target=1.0, aim=1.5),
         Workload("resnet8", "ResNet-8 (16-32-64, batch norm), 28x28, batch 64", 28, 64, 4, 10, target=1 / 1.5, aim=1.0),
-        Workload("unet", "U-Net, depth 3 (16-32-64-128), 64x64, batch 16", 64, 16, 4, 4, target=1 / 2, pixels=True),
+        Workload("unet", "U-Net, depth 3 (16-32-64-128), 64x64, batch 16", 64, 16, 2, 4, target=1 / 2, pixels=True),
     )
 }
 

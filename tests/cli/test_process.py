@@ -134,3 +134,21 @@ def test_a_full_disk_is_loud_and_leaves_the_old_checkpoint_whole(tmp_path: Path)
     assert gyaku(*quick, "--name", "whole", cwd=tmp_path).returncode == 0
     for name in ("metrics.jsonl", "model.safetensors"):
         assert (run / name).read_bytes() == (tmp_path / "runs" / "whole" / name).read_bytes()
+
+
+@posix_only
+@pytest.mark.parametrize("model", ["dbm", "sae"])
+def test_ctrl_c_ends_a_pre_training_and_leaves_no_half_model(tmp_path: Path, model: str) -> None:
+    run = tmp_path / "runs" / f"digits-{model}"
+    log = run / "metrics.jsonl"
+    words = ("pretrain", model, "digits", "--limit", "400", "--hidden", "32,16", "--epochs", "100000", "--threads", "1")
+    with started(*words, cwd=tmp_path) as process:
+        wait_until(lambda: log.exists() and len(log.read_text().splitlines()) > 2, process)
+        told = interrupt(process)
+        assert process.returncode == 1
+    assert b"interrupted; a pre-training is not resumed" in told and b"Traceback" not in told
+    card = json.loads((run / "run.json").read_text())
+    assert card["status"] == "interrupted" and sorted(p.name for p in run.iterdir()) == ["metrics.jsonl", "run.json"]
+    again = gyaku("train", "digits", "--init-from", run, cwd=tmp_path)
+    assert again.returncode == 2 and b"a run that was interrupted has no model" in again.stderr
+    assert not (tmp_path / "runs" / "digits").exists()

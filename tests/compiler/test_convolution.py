@@ -13,6 +13,7 @@ from compiler.compare import distance
 from gyaku import nn
 from gyaku.backend import convolution as formula
 from gyaku.backend.convolution import Geometry
+from gyaku.compiler import recompute
 from gyaku.compiler.channels import channels_last
 from gyaku.compiler.interpret import Executable as Interpreter
 from gyaku.compiler.primitives import infer
@@ -160,6 +161,19 @@ def skipping() -> Any:
     return nn.Sequential(Skipping(), nn.Flatten(), nn.Linear(4 * 48, 10)), (6, 8)
 
 
+class Framed(nn.Module):
+    """Every other pixel, a part of the channels, a frame of zeros: slices whose gradients lie between zeros."""
+
+    def forward(self, x: Any) -> Any:
+        every, part = x[:, :, 1::2, ::2], x[:, 1:3, 2:-1, :-3]
+        wide = nn.functional.pad(part, (0, 1, 1, 0, 0, 2))
+        return gy.cat([(every * every).sum((2, 3)), (wide * 0.5).sum((2, 3)), wide.amax((2, 3))], 1)
+
+
+def framed() -> Any:
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), Framed(), nn.Linear(12, 10)), (8, 8)
+
+
 def trained(make: Callable[[], Any], dtype: str, threads: int | None) -> dict[str, Any]:
     """Return losses, gradients, weights and buffers of two steps; eager without ``threads``."""
     gy.manual_seed(3)
@@ -183,8 +197,10 @@ def trained(make: Callable[[], Any], dtype: str, threads: int | None) -> dict[st
     return found | {f"gradient of {n}": p.grad.numpy().copy() for n, p in model.named_parameters()}
 
 
-@pytest.mark.parametrize("make", [residual, joined, pooled, skipping])
-def test_networks_train_as_eager_does(make: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("again", [False, True], ids=["", "computed again"])
+@pytest.mark.parametrize("make", [residual, joined, pooled, skipping, framed])
+def test_networks_train_as_eager_does(make: Callable[[], Any], again: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recompute, "LARGE", 1 if again else recompute.LARGE)
     eager, one, two = (trained(make, "float64", threads) for threads in (None, 1, 2))
     assert one.keys() == eager.keys()
     for name, right in eager.items():
@@ -205,6 +221,20 @@ def test_a_skip_and_the_gradient_of_pooling_are_computed_where_they_are_joined()
     assert len(fusion.placed) == 6, "two halves of the skip, four of each window"
     copies = [k.shape for k in fusion.kernels if "copy" in k.extra]
     assert copies == [(6, 4, *size)], "only what is flattened changes its order"
+
+
+def test_what_is_cheap_is_computed_again_instead_of_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+    step = gy.compile(lambda x: norm(x).sum().backward(), threads=1)
+    program = channels_last(step.program(gy.tensor(np.zeros((6, 1, 9, 9), np.float32))))
+
+    def large() -> int:
+        fusion = cpu.Fusion(program)
+        return sum(v.size == 6 * 4 * 49 for k in fusion.kernels for v in k.stores)
+
+    kept = large()
+    monkeypatch.setattr(recompute, "LARGE", 1)
+    assert large() <= kept - 2, "neither x - mean nor the standardised x is stored"
 
 
 def test_pictures_never_come_back_to_channels_first_between_convolutions() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gyaku.backend.random import Generator
-from gyaku.base.errors import ArgumentError, DivergedError, ShapeError
+from gyaku.base.errors import ArgumentError, DataError, DivergedError, ShapeError
 from gyaku.energy import DBM
 from gyaku.energy.bipartite import states
 
@@ -138,6 +138,42 @@ def test_nothing_overflows_with_huge_weights() -> None:
     assert np.isfinite(m.bound(v, m.log_partition())).all() and np.isfinite(m.sample(4, steps=3)).all()
 
 
+@pytest.mark.parametrize(("visible", "hidden"), [(6, [4, 4]), (5, [4, 3, 3])])
+def test_annealing_finds_log_z_within_three_of_its_standard_errors(visible: int, hidden: Any) -> None:
+    for seed in (2, 3):
+        m = machine(visible, hidden, scale=0.8, seed=seed)
+        found = m.annealed_log_partition(chains=200, steps=1000, seed=seed)
+        exact = m.log_partition()
+        assert abs(found.log_z - exact) < min(3 * found.error, 0.1) and found.error < 0.05
+        low, high = found.interval
+        assert low < exact < high and len(found.weights) == 200
+    again = m.annealed_log_partition(chains=200, steps=1000, seed=3)
+    assert again.log_z == found.log_z
+
+
+def test_annealing_refuses_what_it_cannot_use_and_tells_its_steps() -> None:
+    m, told = DBM(4, [3]), []
+    m.annealed_log_partition(chains=2, steps=7, on_step=told.append)
+    assert told == [1] * 7
+    with pytest.raises(ArgumentError, match="chains >= 2 and steps >= 1, got 1 and 5"):
+        m.annealed_log_partition(chains=1, steps=5)
+    m.W[0][0, 0] = np.nan
+    with pytest.raises(DivergedError, match="finite weights"):
+        m.annealed_log_partition(chains=2, steps=5)
+
+
+def test_a_description_builds_the_same_machine_and_a_strangers_is_refused() -> None:
+    m = machine(5, [4, 3])
+    twin = DBM.from_architecture(m.architecture()).load_arrays(m.arrays())
+    assert twin.sizes == m.sizes and all(np.allclose(a, b) for a, b in zip(twin.W, m.W, strict=True))
+    assert DBM.weight_shapes(m.architecture()) == {"W1": (5, 4), "W2": (4, 3)}
+    for change in ({"kind": "rbm"}, {"hidden": []}, {"hidden": [2.0]}, {"visible": -1}, {"more": 1}):
+        with pytest.raises(DataError, match="architecture"):
+            DBM.from_architecture(m.architecture() | change)
+    with pytest.raises(ShapeError, match=r"W1 of shape \(5, 4\), got no such array"):
+        twin.load_arrays({})
+
+
 def bars(n: int = 200) -> Any:
     """Images 3 x 3 with one row or column on."""
     g = Generator(2)
@@ -171,12 +207,36 @@ def test_the_same_seed_gives_the_same_bits() -> None:
     assert np.array_equal(trained(1), trained(1)) and not np.array_equal(trained(1), trained(2))
 
 
-def test_greedy_training_doubles_the_inputs_of_the_end_layers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gyaku.energy import dbm_train
+def test_cd1_of_a_pair_is_its_formula_with_both_factors() -> None:
+    from gyaku.energy.pair import Pair
 
-    seen = []
-    real = dbm_train.Pair.__init__
-    monkeypatch.setattr(dbm_train.Pair, "__init__", lambda self, *a: (seen.append(a[3:5]), real(self, *a))[1])
+    g = Generator(0)
+    w, b, c, v = g.normal((3, 2)), g.normal((3,)), g.normal((2,)), states(3)[1:6]
+
+    def sigmoid(a: Any) -> Any:
+        return 1 / (1 + np.exp(-a))
+
+    h0 = sigmoid(2 * v @ w + c)
+    drawn = (Generator(4).uniform(h0.shape) < h0).astype(float)
+    v1 = sigmoid(3 * drawn @ w.T + b)
+    h1 = sigmoid(2 * v1 @ w + c)
+    (by_w, by_b, by_c), error = Pair(w, b, c, up=2.0, down=3.0).gradient(v, Generator(4), 1)
+    np.testing.assert_allclose(by_w, (v.T @ h0 - v1.T @ h1) / 5, atol=1e-12)
+    np.testing.assert_allclose(by_b, (v - v1).mean(0), atol=1e-12)
+    np.testing.assert_allclose(by_c, (h0 - h1).mean(0), atol=1e-12)
+    assert error == pytest.approx(((v - v1) ** 2).mean())
+
+
+def test_greedy_training_doubles_the_inputs_of_the_end_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gyaku.energy.pair import Pair
+
+    seen, real = [], Pair.__init__
+
+    def noted(self: Any, *arrays: Any, **options: Any) -> None:
+        seen.append((options["up"], options["down"]))
+        real(self, *arrays, **options)
+
+    monkeypatch.setattr(Pair, "__init__", noted)
     DBM(4, [3, 3, 2]).pretrain(states(4), epochs=1)
     assert seen == [(2.0, 1.0), (2.0, 2.0), (1.0, 2.0)]
 

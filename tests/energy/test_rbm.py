@@ -11,7 +11,7 @@ import pytest
 import gyaku as gy
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, DataError, DivergedError, DtypeError, ShapeError, UnknownNameError
-from gyaku.energy import RBM
+from gyaku.energy import RBM, rbm_step
 from gyaku.energy.rbm import free_energy_of
 from gyaku.energy.units import Bernoulli, Joined, Softmax, Units
 from gyaku.ops.namespace import tensor_namespace
@@ -264,3 +264,33 @@ def test_constructors_refuse_and_descriptions_go_round() -> None:
     assert repr(m) == "RBM(8, 6, visible='bernoulli', hidden='softmax')"
     with pytest.raises(ShapeError):
         RBM(3, 2).load_arrays(m.arrays())
+
+
+@pytest.mark.parametrize(
+    "options", [{"rule": "cd", "k": 1}, {"rule": "cd", "k": 3}, {"rule": "pcd"}, {"sparsity": 0.1}]
+)
+def test_machine_code_draws_and_learns_as_numpy_does(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same uniforms reach both, so they differ by rounding alone, over an epoch with a smaller last batch."""
+    x = np.random.default_rng(0).random((50, 8))
+    runs = []
+    for found in (True, False):
+        with monkeypatch.context() as patch:
+            if not found:
+                patch.setattr(rbm_step.importlib.util, "find_spec", lambda name: None)
+            m = machine(scale=0.1)
+            rows = m.fit(x, epochs=2, batch_size=20, chains=20, **options)
+            runs.append((m, rows))
+    for a, b in zip(runs[0][0].arrays().values(), runs[1][0].arrays().values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert runs[0][1][-1]["reconstruction_error"] == pytest.approx(runs[1][1][-1]["reconstruction_error"], rel=1e-9)
+
+
+def test_the_quick_function_and_the_general_one_agree_on_what_they_draw() -> None:
+    """Joined kinds go through the general trainer: the same law, so the same likelihood in the end."""
+    x = (np.random.default_rng(0).random((400, 8)) < 0.2).astype(float)
+    ends = []
+    for hidden in ("bernoulli", Joined([Bernoulli(2), Bernoulli(4)])):
+        m = RBM(8, 6, hidden=hidden, dtype=np.float64)
+        m.fit(x, epochs=20, batch_size=20, lr=0.1)
+        ends.append(m.log_likelihood(x).mean())
+    assert ends[0] == pytest.approx(ends[1], abs=0.05)

@@ -10,7 +10,7 @@ import pytest
 import gyaku as gy
 from gyaku.autograd import gradcheck
 from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
-from gyaku.models import MLP, Autoencoder, StackedAutoencoder
+from gyaku.models import MLP, Autoencoder, ConvAutoencoder, StackedAutoencoder, build
 
 
 def rows(n: int = 5, width: int = 6, seed: int = 0) -> Any:
@@ -68,11 +68,13 @@ def _loss(model: Any, w: Any, x: Any) -> Any:
         Autoencoder(7, [3]),
         StackedAutoencoder((1, 3, 3), [5, 4], activation="tanh", tied=True),
         StackedAutoencoder(7, [5, 4, 3], output="identity"),
+        ConvAutoencoder((2, 5, 6), [3, 4], units=5, code="tanh", output="identity"),
     ],
 )
 def test_a_description_builds_the_same_network(model: Any) -> None:
     description = model.architecture()
-    twin = type(model).from_architecture(description)
+    twin = build(description)
+    assert type(twin) is type(model)
     twin.load_state_dict(model.state_dict())
     assert twin.architecture() == description
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if name.endswith("weight")}
@@ -112,3 +114,27 @@ def test_what_is_refused_says_what_was_expected() -> None:
         Autoencoder(4, [3, 2], code="identity").to_classifier(2)
     with pytest.raises(ArgumentError, match="n_classes >= 1"):
         StackedAutoencoder(4, [3]).to_classifier(0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 8), (9, 9)])
+def test_a_convolutional_one_gives_back_images_of_any_size(size: tuple[int, int]) -> None:
+    channels = [3, 4] if min(size) > 1 else [3]
+    model = ConvAutoencoder((2, *size), channels, units=6)
+    x = gy.rand(4, 2, *size)
+    assert model.encode(x).shape == (4, 6) and model(x).shape == x.shape
+    assert model.decode_logits(model.encode(x)).shape == (4, 2 * size[0] * size[1])
+    model(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_convolutional_one_refuses_in_words() -> None:
+    with pytest.raises(ArgumentError, match=r"images \(C, H, W\), got inputs of shape \(64,\)"):
+        ConvAutoencoder((64,))
+    with pytest.raises(ArgumentError, match="channels >= 1"):
+        ConvAutoencoder((1, 8, 8), [])
+    with pytest.raises(ArgumentError, match="images of at least 4 x 4 pixels"):
+        ConvAutoencoder((1, 3, 3), [2, 2, 2])
+    with pytest.raises(UnknownNameError, match="did you mean 'relu'"):
+        ConvAutoencoder((1, 8, 8), activation="rely")
+    with pytest.raises(DataError, match=r"architecture"):
+        ConvAutoencoder.from_architecture(ConvAutoencoder((1, 8, 8)).architecture() | {"units": 0})

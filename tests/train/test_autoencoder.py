@@ -10,7 +10,7 @@ import pytest
 import gyaku as gy
 from gyaku.base.errors import ArgumentError, ShapeError, UnknownNameError
 from gyaku.data import corrupt, load, prepare
-from gyaku.models import Autoencoder, StackedAutoencoder
+from gyaku.models import Autoencoder, ConvAutoencoder, StackedAutoencoder
 from gyaku.train import Reconstruction, encode, fit, fit_autoencoder, fit_layers, reconstruct
 
 
@@ -79,6 +79,26 @@ def test_layers_learn_one_after_the_other_and_the_whole_is_tuned(digits: Any) ->
     assert not np.array_equal(before, stack.layers[1].affine1.weight.detach().numpy())
     net = stack.to_classifier(10)
     assert fit(net, digits, epochs=15, lr=0.01).best["dev_accuracy"] > 0.85
+
+
+def test_a_convolutional_one_learns_by_the_same_fit(digits: Any) -> None:
+    model = ConvAutoencoder((1, 8, 8), [8, 16], units=16, seed=1)
+    history = fit_autoencoder(
+        model, digits.x_train, dev=digits.x_dev, epochs=10, lr=0.01, batch_size=32, compile=False
+    )  # fmt: skip
+    assert history.best["dev_rmse"] < 0.2 < history["dev_rmse"][0]
+    assert encode(model, digits.x_dev).shape == (len(digits.x_dev), 16)
+
+
+@pytest.mark.slow
+def test_a_convolutional_one_is_trained_by_machine_code_alike(digits: Any) -> None:
+    found = []
+    for how in (False, True):
+        model = ConvAutoencoder((1, 8, 8), [4, 4], units=6, seed=1)
+        history = fit_autoencoder(model, digits.x_train[:64], epochs=2, batch_size=16, compile=how)
+        assert history.by_run == ("" if how else "it was asked for")
+        found.append(model.affine.weight.detach().numpy())
+    np.testing.assert_allclose(found[0], found[1], atol=2e-5)
 
 
 def test_the_same_seed_gives_the_same_bits_and_machine_code_agrees(digits: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command ``gyaku``: train, sweep, predict, info, data, figure, explain, check, doctor."""
+"""The command ``gyaku``: train, pretrain, sweep, predict, info, data, figure, explain, check, doctor."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gyaku.cli.explain import explain
 from gyaku.cli.figure import figure
 from gyaku.cli.info import info
 from gyaku.cli.predict import predict
+from gyaku.cli.pretrain import pretrain
 from gyaku.cli.sweep import sweep
 from gyaku.cli.terminal import tell_error, use_safe_streams
 from gyaku.cli.train import train
@@ -68,7 +69,7 @@ def cli() -> None:
     """
 
 
-for _command in (train, sweep, predict, info, data, figure, explain, check, doctor):
+for _command in (train, pretrain, sweep, predict, info, data, figure, explain, check, doctor):
     cli.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gyaku.base.text import Phrases
+from gyaku.cli.info_pretrain import pretraining, show_pretraining
 from gyaku.cli.options import json_option, lang_option
 from gyaku.cli.terminal import answer_json, table
 from gyaku.cli.words import words
@@ -26,6 +27,9 @@ Examples:
 @lang_option
 def info(runs: tuple[str, ...], as_json: bool, lang: str | None) -> None:
     """Show one run, or compare several in a table."""
+    if len(runs) == 1 and (alone := pretraining(runs[0])) is not None:
+        show_pretraining(alone, as_json, lang)
+        return
     found = [read_run(run) for run in runs]
     if as_json:
         answer_json(found if len(found) > 1 else found[0])

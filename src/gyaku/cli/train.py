@@ -48,6 +48,7 @@ SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--depth",), {"type": int, "help": "How often unet halves the image.  [3]"}),
     (("--block",), {"help": "Blocks of resnet: basic or bottleneck.  [basic]"}),
     (("--skips/--no-skips",), {"default": None, "help": "Leave out the skips of resnet or unet, to compare."}),
+    (("--init-from",), {"metavar": "RUN", "help": "Begin with the hidden layers (and the scaling) of another run."}),
     (("--hidden",), {"type": Numbers(), "help": "Units of the hidden layers; none for a linear model.  [256,128]"}),
     (("--activation",), {"help": "relu, leaky_relu, elu, selu, gelu, silu, softplus, sigmoid, tanh, identity."}),
     (("--norm",), {"help": "none, batch or layer."}),
@@ -122,7 +123,8 @@ def train(
         if seeds is not None:
             _train_seeds(chosen, seeds, Path(out), name, force, quiet, as_json, lang)
             return
-        folder, first = _folder(chosen, Path(out), name, force)
+        stem = name or Path(os.path.abspath(chosen.data)).stem or "run"  # a loop of links is for the reader to refuse
+        folder, first = run_folder(stem, Path(out), named=name is not None, force=force)
     _train(chosen, folder, first, resume is not None, not no_doctor, quiet, as_json, lang, say)
 
 
@@ -174,16 +176,15 @@ def config_from(data: str | None, file: str | None, given: dict[str, Any], where
     return Config.from_mapping(settings | given, where)
 
 
-def _folder(config: Any, out: Path, name: str | None, force: bool) -> tuple[Path, Path]:
+def run_folder(stem: str, out: Path, *, named: bool, force: bool) -> tuple[Path, Path]:
     """Return the run folder, a new name beside an existing run unless one was named; and the folder it would be."""
-    stem = name or Path(os.path.abspath(config.data)).stem or "run"  # a loop of links is for the reader to refuse
     if Path(stem).name != stem or stem in (".", ".."):
         raise ArgumentError("--name", "a name without folders", repr(stem), hint="give the folder with --out")
     first = out / stem
     if force or not (first.exists() and any(first.iterdir() if first.is_dir() else [first])):
         _clear(first)
         return first, first
-    if name is not None:
+    if named:
         raise DataError(f"run {first}", "a new name", "a run that exists", hint="choose another --name, or --force")
     return next(path for i in range(2, 10**6) if not (path := out / f"{stem}-{i}").exists()), first
 

@@ -12,6 +12,7 @@ from gyaku.compiler.arguments import Arguments
 from gyaku.compiler.found import Found, hyper_key, mode_key
 from gyaku.compiler.primitives import OutOfRange, within
 from gyaku.compiler.program import Equation, Program
+from gyaku.compiler.quick import Quick, quick_of
 from gyaku.compiler.trace import Leaf, Traced
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, clock
@@ -58,6 +59,8 @@ class Bound:
         self.also = [found.index(t) for t in given.tensors]
         self.tensors = found.tensors
         self.count = len(found.tensors)
+        self.quick: Quick | None = None  # made once calls are alike
+        self.calm, self.wait = 0, 2  # calls looked at thoroughly since one was not alike; so many are wanted
         traced = entry.traced
         if traced is None:
             return
@@ -78,6 +81,7 @@ class Bound:
         self.conditions = traced.conditions if "number" not in asked else None  # with arguments: looked at by ``takes``
         self.counting = "counter" in asked and "number" not in asked
         self.draws = [(g, blocks) for g, blocks in zip(found.generators, traced.drawn) if blocks]
+        self.graded = [(k, number) for k, number in traced.grads.items() if number is not None]
         self.groups = [g for o in found.optimizers for g in o.param_groups]
         self._see_groups()
         self._see_arrays()
@@ -185,6 +189,16 @@ class Bound:
         self._see_groups()
         return True
 
+    def settle(self) -> None:
+        """Note that a call went well; after some of them, the next ones are only glanced at."""
+        self.calm += 1
+        if self.calm == self.wait and self.contiguous:
+            self.quick = quick_of(self)
+
+    def stir(self) -> None:
+        """Note that a call was not like those before: look at calls thoroughly, and at twice as many as last time."""
+        self.quick, self.calm, self.wait = None, 0, min(2 * self.wait, 1024)
+
     # -- a run --------------------------------------------------------------------------------------------------------
     def fill(self, tensors: Any, numbers: Any) -> list[Any]:
         """Return the inputs of a run."""
@@ -245,25 +259,28 @@ class Bound:
 
     def after(self, tensors: Any, steps: int, results: list[Any]) -> None:
         """Take down what the runs changed beside memory: write times, generators, gradients, hyper-parameters."""
-        traced = self.traced
-        count = self.count
+        for k, number in self.traced.grads.items():
+            if number is None:
+                t = self.tensors[k] if k < self.count else tensors[k - self.count]
+                if t._grad is not None:
+                    t._grad = None
+        self.after_alike(tensors, steps, results)
+
+    def after_alike(self, tensors: Any, steps: int, results: list[Any]) -> None:
+        """Take down what each run changes, where gradients that the program lets go are not there to begin with."""
         now = clock()
         for cell in self.times:
             if cell[0] != FOREIGN:
                 cell[0] = now
-        for k in traced.written:
-            if k >= count:
-                wrote(tensors[k - count])
+        for k in self.given:
+            wrote(tensors[k])
         for g, blocks in self.draws:
             g.counter += blocks * steps
             g._bits = None
-        for k, number in traced.grads.items():
-            t = self.tensors[k] if k < count else tensors[k - count]
-            if number is not None:
-                t._grad = new_tensor(as_array(results[number]))
-            elif t._grad is not None:
-                t._grad = None
-        for i, j, name, value in traced.hypers:
+        for k, number in self.graded:
+            t = self.tensors[k] if k < self.count else tensors[k - self.count]
+            t._grad = new_tensor(as_array(results[number]))
+        for i, j, name, value in self.traced.hypers:
             self.found.optimizers[i].param_groups[j][name] = self.result(value, tensors, results)
 
     def result(self, tree: Any, tensors: Any, results: list[Any]) -> Any:

@@ -248,16 +248,45 @@ class _Turning:
 
     def _slice(self, e: Equation) -> bool:
         (x,) = e.vars
-        key = e.param("key")
-        parts = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in [p for p in parts if p is Ellipsis]:
-            at = next(i for i, p in enumerate(parts) if p is Ellipsis)
-            parts[at : at + 1] = [slice(None)] * (x.ndim - len(parts) + 1)
-        parts += [slice(None)] * (x.ndim - len(parts))
-        if not all(isinstance(p, slice) for p in parts) or len(parts) != x.ndim:
+        parts = _slices(e.param("key"), x.ndim)
+        if parts is None:
             return False
         turned = tuple([parts[a] for a in last(x.ndim)])
         return self._made(e.output, self.emit("slice", self.turned[x], key=turned))
+
+    def _index_add(self, e: Equation) -> bool:
+        """The gradient of a slice: the values between zeros, side by side or, for every s-th one, interleaved."""
+        shape, values = e.param("shape"), e.vars[0]
+        parts = _slices(e.param("pattern"), len(shape))
+        if len(e.vars) > 1 or parts is None or len(shape) != 4:
+            return False
+        spans = [parts[a].indices(shape[a]) for a in last(4)]
+        sizes = [shape[a] for a in last(4)]
+        t = self.turned[values]
+        if t.shape != tuple([len(range(*span)) for span in spans]):
+            return False
+        kernel = (spans[1][2], spans[2][2])
+        steps = all(step > 0 for _, _, step in spans) and spans[0][2] == spans[3][2] == 1
+        whole = all(s == 1 or (spans[i][0] < s and t.shape[i] * s == sizes[i]) for i, s in zip((1, 2), kernel))
+        if not steps or not whole:
+            return False
+        if kernel != (1, 1):
+            at = spans[1][0] % kernel[0] * kernel[1] + spans[2][0] % kernel[1]
+            zeros = self._zeros(t.shape, t)
+            t = self.emit("interleave", *[t if i == at else zeros for i in range(math.prod(kernel))], kernel=kernel)
+        for axis, (start, _, step) in enumerate(spans):
+            if step == 1 and t.shape[axis] < sizes[axis]:
+                t = self._framed(t, axis, start, sizes[axis] - start - t.shape[axis])
+        return self._made(e.output, t, dense=t is not self.turned[values])
+
+    def _framed(self, t: Var, axis: int, before: int, after: int) -> Var:
+        """Return ``t`` with zeros before and after it."""
+        ends = [self._zeros((*t.shape[:axis], n, *t.shape[axis + 1 :]), t) for n in (before, after)]
+        parts = [v for v in (ends[0], t, ends[1]) if v.shape[axis]]
+        return self.emit("concatenate", *parts, axis=axis)
+
+    def _zeros(self, shape: tuple[int, ...], like: Var) -> Var:
+        return self.emit("full", shape=shape, value=0, dtype=like.dtype)
 
     def _broadcast_to(self, e: Equation) -> bool:
         (x,), shape = e.vars, e.output.shape
@@ -285,3 +314,13 @@ class _Turning:
             return False
         axis = last(e.output.ndim).index(e.param("axis"))
         return self._made(e.output, self.emit("concatenate", *map(self.turn, e.vars), axis=axis), dense=True)
+
+
+def _slices(key: Any, ndim: int) -> list[slice] | None:
+    """Return a key as one slice for each dimension; None where it is more than slices."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    at = next((i for i, p in enumerate(parts) if p is Ellipsis), None)
+    if at is not None:
+        parts[at : at + 1] = [slice(None)] * (ndim - len(parts) + 1)
+    parts += [slice(None)] * (ndim - len(parts))
+    return parts if len(parts) == ndim and all(isinstance(p, slice) for p in parts) else None

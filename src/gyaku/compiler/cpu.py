@@ -48,14 +48,18 @@ class Executable:
         self.threads = sensible_threads(program) if threads is None else threads
         self._pace = Pace(self.threads, work_of(program)) if threads is None and self.threads > 1 else None
         Fusion(program)  # refuses what machine code cannot express
-        self._codes: dict[Any, _Bound] = {}
+        self._codes: dict[Any, Filled] = {}
 
-    def bound(self, gathered: tuple[int, ...] = (), threads: int | None = None) -> _Bound:
+    def bound(self, gathered: tuple[int, ...] = (), threads: int | None = None) -> Filled:
         """Return the machine code for inputs that are looked up, with its memory; compiled when first asked for."""
         key = gathered, threads or self.threads
         if key not in self._codes:
-            self._codes[key] = _Bound(Code(self.program, key[1], gathered, self.timed))
+            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed))
         return self._codes[key]
+
+    def alone(self) -> Filled | None:
+        """Return the machine code of single steps if it is always the same, of one thread; else None."""
+        return self.bound() if self.threads == 1 and self._pace is None else None
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run one step and return the results."""
@@ -105,7 +109,7 @@ class Executable:
 _FIXED = ("work", "private", "constant", "cycles", "callback")
 
 
-class _Bound:
+class Filled:
     """Machine code with its memory and its table of pointers."""
 
     def __init__(self, code: Code) -> None:
@@ -137,6 +141,7 @@ class _Bound:
                 self.table[row, 0] = code.emitter.constants[index].array.ctypes.data
         self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in _FIXED]
         self.held: list[Any] = [None] * len(self.entries)
+        self.filled: Any = None  # the list of arrays that the table was filled from, for a single step
         self.strides = [0] * len(self.entries)
         self.address, self.gate = self.table.ctypes.data, self.sync.ctypes.data
 
@@ -150,7 +155,7 @@ class _Bound:
         stacked: bool = False,
     ) -> None:
         """Fill the table and run."""
-        table, held = self.table, self.held
+        table, held, self.filled = self.table, self.held, None
         for row, kind, index in self.live:
             stride = 0
             if kind == "input":
@@ -174,6 +179,8 @@ class _Bound:
                 table[row, 0] = array.ctypes.data
             if stride != self.strides[row]:
                 table[row, 1] = self.strides[row] = stride
+        if not (varying or gathered or stacked) and steps == 1:
+            self.filled = arrays
         if self.code.threads == 1:
             self.code.functions[0](self.address, steps, self.gate)
         else:

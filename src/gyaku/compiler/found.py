@@ -10,17 +10,16 @@ from __future__ import annotations
 import argparse
 import dis
 import functools
-import itertools
 import operator
 import sys
 import types
 from collections import deque
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
+from gyaku.compiler.watch import Watch
 from gyaku.core.mode import state
 from gyaku.core.node import Leaf, inside
 from gyaku.core.tensor import Tensor, new_tensor
@@ -70,10 +69,8 @@ class Found:
         self.shared: list[tuple[Any, list[Tensor]]] = []  # (0-d array, the counters that live in it)
         self.fresh: list[tuple[dict[str, Any], str, Tensor]] = []  # slots made by this walk
         self.refusal = ""  # why this cannot be compiled
-        self._views: list[Iterable[Any]] = []
-        self._cells: list[Any] = []
-        self._globals: list[tuple[Any, Any]] = []
-        self._digests: list[tuple[Any, bytes]] = []
+        self.watch = Watch()
+        self.digests: list[tuple[Any, bytes]] = []
         self.mutable: list[tuple[Any, Any, str]] = []  # (container, copy of it, what it is called)
         self._seen: dict[int, int] = {}
         self._index: dict[int, int] = {}
@@ -86,7 +83,7 @@ class Found:
         self._visit_methods()
         for k, (slot, owner) in self._slot_names.items():
             self.names[k] = f"{slot} of {self.names[owner]}"
-        self._before = self._now()
+        self.watch.see()
         slots = self._slot_names.keys()
         self._floating = [t for k, t in enumerate(self.tensors) if k not in slots and t._array.dtype.kind == "f"]
         self._nodes = [t._node for t in self._floating]
@@ -94,22 +91,9 @@ class Found:
         self._hooks = [(_copied(n.hooks), _copied(n.after)) for n in self._leaves]
 
     # -- watching ---------------------------------------------------------------------------------------------------
-    def _now(self) -> list[Any]:
-        now = list(itertools.chain.from_iterable(self._views))
-        for cell in self._cells:
-            now.append(cell.cell_contents)
-        for get, names in self._globals:
-            now += get(names)
-        return now
-
     def unchanged(self) -> bool:
         """Return whether every watched place holds the very same objects as when the walk saw it."""
-        try:
-            now = self._now()
-        except (ValueError, KeyError, RuntimeError):  # an emptied cell, a deleted global, a dictionary that grows
-            return False
-        before = self._before
-        if len(now) != len(before) or not all(map(operator.is_, now, before)):
+        if not self.watch.unchanged():
             return False
         if not all(map(operator.is_, map(_node_of, self._floating), self._nodes)):
             return False
@@ -117,7 +101,15 @@ class Found:
             return False
         if [(n.hooks, n.after) for n in self._leaves] != self._hooks:
             return False
-        return all(a.tobytes() == digest for a, digest in self._digests)
+        return all(a.tobytes() == digest for a, digest in self.digests)
+
+    def nodes(self) -> list[tuple[Tensor, str]]:
+        """Return the attributes that say which tensors want a gradient."""
+        return [(t, "_node") for t in self._floating]
+
+    def hooks(self) -> list[tuple[Leaf, list[Any]]]:
+        """Return the leaves of these tensors, with their lists of hooks."""
+        return [(n, [hooks for hooks in (n.hooks, n.after) if hooks is not None]) for n in self._leaves]
 
     def forget(self, kept: set[int]) -> None:
         """Take away the slots this walk made, but for those in ``kept`` (by identity of their tensors)."""
@@ -125,7 +117,7 @@ class Found:
             if id(t) not in kept and own.get(name) is t:
                 del own[name]
         self.fresh = [entry for entry in self.fresh if id(entry[2]) in kept]
-        self._before = self._now()
+        self.watch.see()
 
     def index(self, t: Any) -> int | None:
         """Return the number of a tensor, or None."""
@@ -197,7 +189,7 @@ class Found:
                 f"the function reads the NumPy array {name or '(unnamed)'}; pass it as an argument, or make a tensor"
             )
             return
-        self._digests.append((a, a.tobytes()))
+        self.digests.append((a, a.tobytes()))
         self.key.append(("array", a.shape, a.dtype, a.tobytes()))
 
     def _generator(self, g: Generator, name: str) -> None:
@@ -208,7 +200,7 @@ class Found:
     def _list(self, items: Any, name: str) -> None:
         self.key.append((type(items), len(items)))
         if not isinstance(items, tuple):
-            self._views.append(items)
+            self.watch.sequence(items)
             self._mutable(items, name)
         for i, item in enumerate(items):
             self._visit(item, f"{name}[{i}]")
@@ -216,7 +208,7 @@ class Found:
     def _dict(self, items: Any, name: str) -> None:
         keys = list(items)
         self.key.append((type(items), tuple([k if type(k) in _PLAIN else self._mark(k) for k in keys])))
-        self._views.append(items.values())
+        self.watch.dictionary(items)
         self._mutable(items, name)
         for k in keys:
             self._visit(items[k], f"{name}[{k!r}]" if type(k) in _PLAIN else name)
@@ -238,14 +230,14 @@ class Found:
                 content = cell.cell_contents
             except ValueError:
                 continue
-            self._cells.append(cell)
+            self.watch.attributes(cell, "cell_contents")
             self.mutable.append((cell, content, word))
             self._visit(content, word)
         self._visit(f.__defaults__, f"{f.__name__}()")
         if f.__kwdefaults__:
             self._dict(f.__kwdefaults__, f"{f.__name__}()")
         if not inside[code.co_filename]:
-            self._views.append(_Attributes(f, "__code__", "__defaults__"))
+            self.watch.attributes(f, "__code__", "__defaults__", "__kwdefaults__")
             self._names(f.__globals__, code)
 
     def _names(self, space: dict[str, Any], code: Any) -> None:
@@ -253,7 +245,7 @@ class Found:
         loaded, attributes = names_of(code)
         names = tuple([n for n in loaded if n in space])
         if names:
-            self._globals.append((functools.partial(_several, space), names))
+            self.watch.items(space, names)
             self.mutable.append((space, Names({n: space[n] for n in names}), "the globals"))
         for n in names:
             value = space[n]
@@ -272,7 +264,7 @@ class Found:
         space = vars(module)
         names = tuple([n for n in attributes if n in space and not isinstance(space[n], types.ModuleType)])
         if names:
-            self._globals.append((functools.partial(_several, space), names))
+            self.watch.items(space, names)
         for n in names:
             self._visit(space[n], f"{module.__name__}.{n}")
 
@@ -292,7 +284,7 @@ class Found:
             if base in others or issubclass(base, BaseException):
                 continue
             space = vars(base)
-            self._views.append(space.values())
+            self.watch.dictionary(space)
             for n, value in list(space.items()):
                 value = getattr(value, "__func__", getattr(value, "fget", value))
                 if isinstance(value, types.FunctionType):
@@ -315,7 +307,8 @@ class Found:
         self._visit(type(value), name)
         space = getattr(value, "__dict__", None)
         if space is not None:
-            self._views.append(space.values())
+            self.watch.dictionary(space)
+            self.watch.attributes(value, "__dict__", "__class__")
             self._mutable(space, name)
             self.key.append(tuple(space))
             for n, v in list(space.items()):
@@ -323,21 +316,24 @@ class Found:
         for base in type(value).__mro__:
             for n in getattr(base, "__slots__", ()) if _is_users(base) else ():
                 if hasattr(value, n) and n[:2] != "__":
-                    self._views.append(_Attributes(value, n))
+                    self.watch.attributes(value, n)
                     self._visit(getattr(value, n), f"{name}.{n}")
 
     def _nn_module(self, m: Module, name: str) -> None:
         self._visit(type(m), name)
         space = m.__dict__
-        self._views.append(space.values())
+        self.watch.dictionary(space)
+        self.watch.attributes(m, "__dict__", "__class__")
         self._mutable(space, name)
         self.key.append(tuple(space))
         for n, v in list(space.items()):
             if n in ("_parameters", "_buffers", "_modules"):
                 self._mutable(v, name)
-                if n == "_modules" and v:
-                    self._views.append(v.values())
+                if v:
+                    self.watch.dictionary(v)
                 self.key.append(tuple(v))
+                for own in v.values() if n != "_modules" else ():
+                    self._visit(own, name)
             elif isinstance(v, Tensor):
                 self._visit(v, n)
                 self.names[self.tensor(v)] = f"{m.path}.{n}" if m.path else n
@@ -351,7 +347,10 @@ class Found:
         self.optimizers.append(o)
         self.refusal = self.refusal or o.untraceable
         o._dissolve()
-        self._views += [o.__dict__.values(), o.param_groups, o._plans.values(), o._state.values()]
+        for d in (o.__dict__, o._plans, o._state):
+            self.watch.dictionary(d)
+        self.watch.sequence(o.param_groups)
+        self.watch.attributes(o, "__dict__", "__class__")
         for n, v in o.__dict__.items():
             if n not in ("param_groups", "_state", "_plans", "_warned", "defaults"):
                 self._visit(v, f"{name}.{n}")
@@ -381,7 +380,7 @@ class Found:
                 self._slot_names[self.tensor(t)] = (slot, self.tensor(p))
             for counter, start in o.counters.items():
                 self._count(o, i, p, counter, start)
-            self._views.append(own.values())
+            self.watch.dictionary(own)
 
     def _count(self, o: Optimizer, i: int, p: Tensor, name: str, start: float) -> None:
         own = o._state[p]
@@ -426,25 +425,11 @@ class Found:
     )
 
 
-class _Attributes:
-    """Some attributes of an object, as a container: slots; what a notebook's autoreload replaces in a function."""
-
-    def __init__(self, owner: Any, *names: str) -> None:
-        self.owner, self.names = owner, names
-
-    def __iter__(self) -> Any:
-        return iter([getattr(self.owner, n, None) for n in self.names])
-
-
 def _copied(hooks: Any) -> Any:
     return None if hooks is None else list(hooks)
 
 
 _node_of = operator.attrgetter("_node")
-
-
-def _several(space: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
-    return [space[n] for n in names]
 
 
 def _is_users(kind: type) -> bool:

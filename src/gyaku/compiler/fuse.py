@@ -11,6 +11,7 @@ import numpy as np
 from gyaku.compiler import joins
 from gyaku.compiler.ir import supported
 from gyaku.compiler.program import Equation, Program, Shape, Var
+from gyaku.compiler.recompute import recompute
 from gyaku.compiler.scalar import writable
 from gyaku.compiler.views import Storage, View, whole
 
@@ -80,6 +81,7 @@ class Fusion:
             self._place(e)
         self._merge()
         self._sink()
+        recompute(self)
         self._settle()
 
     # -- which kernel an equation goes to ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 
 from gyaku.compiler.primitives import PRIMITIVES, Primitive
 from gyaku.compiler.program import Equation, Var
-from gyaku.compiler.views import View, whole
+from gyaku.compiler.views import Storage, View, whole
 
 if TYPE_CHECKING:
     from gyaku.compiler.fuse import Fusion
@@ -44,7 +44,10 @@ def join(fusion: Fusion, e: Equation) -> None:
         if v.size and not _placed(fusion, v, out.slice(key), e.output):
             kernel = Kernel("map", v.shape, [])
             kernel.extra["copy"] = (v, out.slice(key), storage)
-            kernel.extra["reads"] = [v]
+            if v in fusion.literals:
+                kernel.extra["source"] = _repeated(fusion, v)
+            else:
+                kernel.extra["reads"] = [v]
             fusion.kernels.append(kernel)
     fusion.views[e.output] = out
     fusion.home[e.output] = len(fusion.kernels) - 1
@@ -61,6 +64,14 @@ def _pieces(e: Equation) -> list[tuple[Var, tuple[slice, ...]]]:
         found.append((v, (slice(None),) * axis + (slice(at, at + v.shape[axis]),)))
         at += v.shape[axis]
     return found
+
+
+def _repeated(fusion: Fusion, v: Var) -> View:
+    """Return an array of one number as a view of that number."""
+    number = np.full((), fusion.literals[v], v.dtype)
+    storage = Storage("constant", len(fusion.storages), v.dtype, 1, number)
+    fusion.storages.append(storage)
+    return View(storage, v.shape, (0,) * v.ndim)
 
 
 def covers(part: View, rows: int) -> bool:

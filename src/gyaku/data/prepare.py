@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,13 +87,16 @@ def prepare(
     standardize: bool = True,
     limit: int | None = None,
     categories: Sequence[str] = (),
+    scaling: Recipe | None = None,
 ) -> Prepared:
     """Split, encode and scale a source; everything is fitted on the training rows.
 
     The kind of task follows from the target (``decide``), or is ``task``. ``dev`` and ``test`` are shares of all rows;
     an official test part is kept, and then only dev is cut. Classes are stratified; ``time`` puts the last rows by that
     column into test; ``group`` keeps every group in one part (neither column is a feature). ``limit`` draws that many
-    rows first. ``categories`` are columns of numbers that are codes. Same source, options and seed: same bits.
+    rows first. ``categories`` are columns of numbers that are codes. ``scaling`` is the recipe of another training:
+    inputs are scaled, filled and ordered as there (the target is this source's own). Same source, options and
+    seed: same bits.
 
     Raises ``DataError`` (a missing target cell, no usable column, too few rows, ...), ``UnknownNameError`` for a column
     or task that is not there, ``ArgumentError`` for options that exclude each other.
@@ -114,6 +117,7 @@ def prepare(
     shares = (dev, 0.0 if official else test)
     split = _split(source, rows, t if stratify else None, shares, time, group, streams.split("split"))
     recipe = _fit(source, column, kind, labels, split.train, {time, group}, set(categories), standardize, notes)
+    recipe = recipe if scaling is None else _scaled_like(scaling, recipe, source)
     parts = {"train": (source, split.train), "dev": (source, split.dev), "test": (source, split.test)}
     if source.test is not None:
         parts["test"] = (source.test, np.arange(len(source.test)))
@@ -223,6 +227,23 @@ def _fit(
         why = "; ".join(note for note in notes if note.startswith("column "))[:300]
         raise DataError(f"prepare {source.name!r}", "at least one usable column beside the target", why or "none")
     return Recipe(kind, name, columns, None, labels, mean, scale)
+
+
+def _scaled_like(scaling: Recipe, recipe: Recipe, source: Source) -> Recipe:
+    """Return ``recipe`` with the inputs of ``scaling``. Raises ``DataError`` where the source has not these inputs."""
+    where, names = f"prepare {source.name!r} (scaling)", [column.name for column in scaling.columns]
+    if (scaling.image is None) != (source.images is None):
+        raise DataError(where, "images" if scaling.image else "a table", source.kind)
+    if scaling.image is not None and recipe.image is not None and recipe.image.shape != scaling.image.shape:
+        wanted, got = ("x".join(map(str, rule.shape)) for rule in (scaling.image, recipe.image))
+        hint = f"resize them to {scaling.image.shape[1]}x{scaling.image.shape[2]}"
+        raise DataError(where, f"images of {wanted} (channels, height, width)", got, hint=hint)
+    missing = [name for name in names if name not in source.columns and scaling.image is None]
+    if missing:
+        raise DataError(where, f"the columns {', '.join(names[:10])}", f"none named {', '.join(missing[:5])}")
+    if source.target in names:
+        raise DataError(where, "a target that is none of the inputs", repr(source.target))
+    return replace(recipe, columns=scaling.columns, image=scaling.image)
 
 
 def _target_scale(target: NDArray[Any], train: Rows, name: str) -> tuple[float, float]:

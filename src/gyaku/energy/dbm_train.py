@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError
-from gyaku.energy.pair import Pair, first_biases
+from gyaku.energy.pair import Pair
+from gyaku.energy.units import Bernoulli
 from gyaku.energy.values import Momentum, batches, check_alive, checked_options
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def pretrain(
         b, c = np.zeros_like(machine.b[r - 1]), machine.b[r]
         pair = Pair(machine.W[r - 1], b, c, up=up, down=down, bias=machine.bias)
         if r == 1 and machine.bias:
-            pair.b[:] = first_biases(x)
+            pair.b[:] = Bernoulli(x.shape[1]).first_biases(x)
         stream = Generator(seed).split(f"DBM.pretrain/{r}")
         for epoch in range(1, epochs + 1):
             error = pair.epoch(

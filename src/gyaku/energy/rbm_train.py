@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, UnknownNameError
+from gyaku.energy.rbm_step import Stepper, can_step
 from gyaku.energy.values import Momentum, batches, check_alive, checked_options
 
 if TYPE_CHECKING:
@@ -75,14 +76,11 @@ def fit(
     if not machine.b.any():
         machine.b[:] = machine.visible.first_biases(x)
     stream = Generator(options.seed).split("RBM.fit")
-    trainer = Trainer(machine, options, stream.split("chains"))
+    trainer = trainer_of(machine, options, x, stream.split("chains"))
     rows: list[Row] = []
     for epoch in range(1, options.epochs + 1):
         generator = stream.split(epoch)
-        error = 0.0
-        for chosen in batches(len(x), options.batch_size, generator):
-            error += trainer.update(x[chosen], generator) * len(chosen)
-            on_batch(1)
+        error = trainer.epoch(x, batches(len(x), options.batch_size, generator), generator, on_batch)
         check_alive([machine.W, machine.b, machine.c], f"RBM.fit, epoch {epoch}", options.lr)
         rows.append({"epoch": epoch, "lr": options.lr, "reconstruction_error": error / len(x)})
         rows[-1]["pseudo_likelihood"] = _monitored(machine, x, generator)
@@ -96,14 +94,30 @@ def _monitored(machine: RBM, x: Array, generator: Generator) -> float | None:
     return machine.pseudo_likelihood(x[:_MONITORED], seed=generator.split("pseudo_likelihood"))
 
 
+def trainer_of(machine: RBM, options: Options, x: Array, generator: Generator) -> Stepper | Trainer:
+    """Return what updates the machine: the quick function where it fits, else the general one."""
+    activity = machine.mean_hiddens(x[: options.batch_size]).mean(0)
+    if not can_step(machine, options):
+        return Trainer(machine, options, activity, generator)
+    chains = machine.sample_visibles(_random_hiddens(machine, options.chains, generator), generator)
+    return Stepper(machine, options, chains, activity)
+
+
 class Trainer:
     """Updates a machine batch by batch; chains, momentum and the mean activity go on between batches."""
 
-    def __init__(self, machine: RBM, options: Options, generator: Generator) -> None:
-        self.machine, self.options = machine, options
+    def __init__(self, machine: RBM, options: Options, activity: Array, generator: Generator) -> None:
+        self.machine, self.options, self.activity = machine, options, activity
         self.ascent = Momentum([machine.W, machine.b, machine.c])
         self.source: Source = RULES[options.rule](machine, options, generator)
-        self.activity: Array | None = None
+
+    def epoch(self, x: Array, batches: list[Array], generator: Generator, on_batch: Callable[[int], Any]) -> float:
+        """Update with every batch of rows, in order, and return the sum of the batches' errors times their rows."""
+        total = 0.0
+        for chosen in batches:
+            total += self.update(x[chosen], generator) * len(chosen)
+            on_batch(1)
+        return total
 
     def update(self, v: Array, generator: Generator) -> float:
         """Make one update and return the squared reconstruction error of a unit."""
@@ -119,8 +133,7 @@ class Trainer:
 
     def _towards_sparsity(self, direction: list[Array], v: Array, h: Array) -> None:
         """Add the pull of the mean activity q towards the target p: p - q at the hidden units' inputs."""
-        q = h.mean(0)
-        self.activity = q if self.activity is None else 0.9 * self.activity + 0.1 * q
+        self.activity = 0.9 * self.activity + 0.1 * h.mean(0)
         pull = self.options.sparsity_cost * (self.machine.dtype.type(self.options.sparsity) - self.activity)
         direction[0] += np.outer(v.mean(0), pull).astype(direction[0].dtype)
         direction[2] += pull.astype(direction[2].dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gyaku.models.autoencoder import Autoencoder
+from gyaku.models.conv_autoencoder import ConvAutoencoder
 from gyaku.models.dispatch import KINDS, NAMES, build, in_words, split_name, weight_shapes
 from gyaku.models.lenet import LeNet
 from gyaku.models.mlp import ACTIVATIONS, INITS, MLP, NORMS
@@ -21,6 +22,7 @@ __all__ = [
     "NORMS",
     "Autoencoder",
     "Block",
+    "ConvAutoencoder",
     "LeNet",
     "MyMnistNet",
     "ResNet",

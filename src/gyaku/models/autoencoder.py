@@ -8,20 +8,20 @@ from typing import Any
 
 from gyaku import nn
 from gyaku.backend.random import Generator
-from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
+from gyaku.base.errors import ArgumentError, UnknownNameError
+from gyaku.models.description import Described, Description, read_description
 from gyaku.models.mlp import ACTIVATIONS, INITS, MLP
 from gyaku.nn import functional as F
 from gyaku.nn import init as initial
 from gyaku.ops.activation import sigmoid
 
 OUTPUTS = ("sigmoid", "identity")
-_FORMAT = "autoencoder"
-KINDS: dict[str, type] = {
-    "kind": str, "inputs": list, "hidden": list, "activation": str, "code": str, "tied": bool, "output": str,
+FIELDS: dict[str, type] = {
+    "inputs": list, "hidden": list, "activation": str, "code": str, "tied": bool, "output": str,
 }  # fmt: skip
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Described):
     """An encoder of affine layers down to a code, and its mirror image back to the input.
 
     code = f(W_n ... f(W_1 x + b_1) ... + b_n); the decoder runs through the same widths backwards. Its last layer is a
@@ -43,6 +43,8 @@ class Autoencoder(nn.Module):
     >>> Autoencoder((1, 8, 8), [20], tied=True).parameter_count
     1364
     """
+
+    kind = "autoencoder"
 
     def __init__(
         self,
@@ -104,9 +106,7 @@ class Autoencoder(nn.Module):
 
     def decode(self, code: Any) -> Any:
         """Return the reconstruction (N, ...) of a code (N, K), in the shape of the input."""
-        y = self.decode_logits(code)
-        y = sigmoid(y) if self._description["output"] == "sigmoid" else y
-        return y.reshape(-1, *self._shape)
+        return output_of(self.decode_logits(code), self.output).reshape(-1, *self._shape)
 
     def forward(self, x: Any) -> Any:
         """Return the reconstruction of inputs (N, ...), in their shape."""
@@ -127,11 +127,6 @@ class Autoencoder(nn.Module):
         """The shape of one input."""
         return self._shape
 
-    @property
-    def parameter_count(self) -> int:
-        """The number of trained numbers."""
-        return sum(p.numel() for p in self.parameters())
-
     def to_classifier(self, n_classes: int, *, seed: int | Generator = 0, init: str = "glorot") -> MLP:
         """Return an ``MLP`` whose hidden layers are copies of the encoder, with a new output layer on the code.
 
@@ -146,20 +141,21 @@ class Autoencoder(nn.Module):
             copy_linear(self._modules[f"affine{i}"], model._modules[f"affine{i}"])
         return model
 
-    def architecture(self) -> dict[str, Any]:
-        """Return the description that ``from_architecture`` builds the same layers from, as plain JSON values."""
-        return {"kind": _FORMAT, **self._description}
-
     @staticmethod
     def from_architecture(data: Any) -> Autoencoder:
         """Build the network of a description, with fresh weights. Raises ``DataError`` for anything else."""
-        d = dict(description_of(data, _FORMAT))
+        d = dict(description_of(data, Autoencoder.kind))
         return Autoencoder(d.pop("inputs"), d.pop("hidden"), **d)
 
     @staticmethod
     def weight_shapes(data: Any) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights that a description asks for, without making them."""
-        return shapes_of(description_of(data, _FORMAT))
+        return shapes_of(description_of(data, Autoencoder.kind))
+
+
+def output_of(logits: Any, output: str) -> Any:
+    """Return the decoder's output function of its logits."""
+    return sigmoid(logits) if output == "sigmoid" else logits
 
 
 def initialise(model: nn.Module, init: str, generator: Generator) -> None:
@@ -198,16 +194,7 @@ def checked(d: dict[str, Any], where: str) -> dict[str, Any]:
     return d
 
 
-def description_of(data: Any, kind: str) -> dict[str, Any]:
+def description_of(data: Any, kind: str) -> Description:
     """Return a checked description from JSON of unknown origin, without its kind. Raises ``DataError``."""
-    if not isinstance(data, dict) or set(data) != set(KINDS):
-        raise DataError("architecture", f"the entries {', '.join(KINDS)}", str(data)[:80])
-    for name, wanted in KINDS.items():
-        if type(data[name]) is not wanted:
-            raise DataError(f"architecture.{name}", f"a {wanted.__name__}", str(data[name])[:40])
-    if data["kind"] != kind:
-        raise DataError("architecture.kind", repr(kind), repr(data["kind"])[:40])
-    try:
-        return checked({name: data[name] for name in KINDS if name != "kind"}, "architecture")
-    except (ArgumentError, UnknownNameError) as error:
-        raise DataError("architecture", message=str(error)) from error
+    found: Description = read_description(data, kind, FIELDS, lambda d: checked(d, "architecture"))
+    return found

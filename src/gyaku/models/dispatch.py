@@ -8,6 +8,7 @@ from typing import Any
 
 from gyaku.base.errors import DataError, UnknownNameError
 from gyaku.models.autoencoder import Autoencoder
+from gyaku.models.conv_autoencoder import ConvAutoencoder
 from gyaku.models.lenet import LeNet
 from gyaku.models.mlp import MLP
 from gyaku.models.mnist_net import MyMnistNet
@@ -17,7 +18,7 @@ from gyaku.models.unet import UNet
 
 KINDS: dict[str, Any] = {
     "mlp": MLP, "lenet": LeNet, "resnet": ResNet, "unet": UNet, "mymnistnet": MyMnistNet, "autoencoder": Autoencoder,
-    "stacked_autoencoder": StackedAutoencoder,
+    "stacked_autoencoder": StackedAutoencoder, "conv_autoencoder": ConvAutoencoder,
 }  # fmt: skip
 # Names that a message shows and that "did you mean" looks among; any depth of resnet and plain is taken.
 NAMES = ("mlp", "lenet", "resnet8", "resnet20", "resnet56", "plain8", "plain20", "plain56", "unet", "mymnistnet")

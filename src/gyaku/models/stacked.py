@@ -10,13 +10,13 @@ from gyaku import nn
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError
 from gyaku.models.autoencoder import Autoencoder, checked, copy_linear, description_of, initialise
+from gyaku.models.description import Described
 from gyaku.models.mlp import MLP
 
-_FORMAT = "stacked_autoencoder"
 _INTO_01 = ("sigmoid",)  # activations whose values the next layer can reconstruct by a sigmoid
 
 
-class StackedAutoencoder(nn.Module):
+class StackedAutoencoder(Described):
     """Autoencoders of one hidden layer each (``layers.0``, ``layers.1``, ...), each one's input the last one's code.
 
     ``gyaku.train.fit_layers`` trains them one after the other, ``to_classifier`` adds an output layer for the
@@ -28,6 +28,7 @@ class StackedAutoencoder(nn.Module):
     ([(1, 8, 8), (32,)], 2778)
     """
 
+    kind = "stacked_autoencoder"
     layers: Any
 
     def __init__(
@@ -71,11 +72,6 @@ class StackedAutoencoder(nn.Module):
         """Return the reconstruction of inputs (N, ...), in their shape."""
         return self.decode(self.encode(x))
 
-    @property
-    def parameter_count(self) -> int:
-        """The number of trained numbers."""
-        return sum(p.numel() for p in self.parameters())
-
     def to_classifier(self, n_classes: int, *, seed: int | Generator = 0, init: str = "glorot") -> MLP:
         """Return an ``MLP`` whose hidden layers are copies of all encoders, with a new output layer on the last code.
 
@@ -89,21 +85,17 @@ class StackedAutoencoder(nn.Module):
             copy_linear(layer.affine1, model._modules[f"affine{i}"])
         return model
 
-    def architecture(self) -> dict[str, Any]:
-        """Return the description that ``from_architecture`` builds the same layers from, as plain JSON values."""
-        return {"kind": _FORMAT, **self._description}
-
     @staticmethod
     def from_architecture(data: Any) -> StackedAutoencoder:
         """Build the network of a description, with fresh weights. Raises ``DataError`` for anything else."""
-        d = dict(description_of(data, _FORMAT))
+        d = dict(description_of(data, StackedAutoencoder.kind))
         d.pop("code")
         return StackedAutoencoder(d.pop("inputs"), d.pop("hidden"), **d)
 
     @staticmethod
     def weight_shapes(data: Any) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights that a description asks for, without making them."""
-        d = description_of(data, _FORMAT)
+        d = description_of(data, StackedAutoencoder.kind)
         widths = [math.prod(d["inputs"]), *d["hidden"]]
         found: dict[str, tuple[int, ...]] = {}
         for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):

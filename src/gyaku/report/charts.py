@@ -69,6 +69,21 @@ def scatter_chart(
     return _svg(parts, f"{y_label} / {x_label}")
 
 
+def coloured_chart(points: Any, labels: Any, names: Sequence[str]) -> str:
+    """Return points (N, 2) whose class is drawn as its label, in a colour of its own hue and at its own lightness."""
+    classes = sorted({int(k) for k in labels})
+    x, y = Scale(*span(points[:, 0].tolist()), LEFT, WIDTH - 24), Scale(*span(points[:, 1].tolist()), HEIGHT - 24, TOP)
+    parts = []
+    for (a, b), k in zip(points.tolist(), labels.tolist(), strict=True):
+        turn = round(360 * classes.index(int(k)) / max(1, len(classes)))
+        name = escape(_short(names[int(k)] if int(k) < len(names) else str(k), 3))
+        style = f"fill:oklch(from var(--forward) l c calc(h + {turn}))"
+        parts.append(
+            f'<text x="{x(a):.1f}" y="{y(b):.1f}" class="small" text-anchor="middle" style="{style}">{name}</text>'
+        )
+    return _svg(parts, "code")
+
+
 def bar_chart(names: Sequence[str], values: Sequence[float], errors: Sequence[float], x_label: str) -> str:
     """Return horizontal bars with their standard deviation as a whisker, one a name."""
     height = 34 + 24 * len(names)

@@ -33,16 +33,20 @@ def write_report(folder: str | Path, lang: str | None = None) -> Path:
 
 def render(run: Run, say: Phrases) -> str:
     """Return the HTML of a run."""
+    return environment().get_template("template.html").render(**_content(run, say))
+
+
+def environment() -> Any:
+    """Return Jinja's environment for the templates of this room."""
     import jinja2
 
-    env = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("gyaku.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return env.get_template("template.html").render(**_content(run, say))
 
 
 def _content(run: Run, say: Phrases) -> dict[str, Any]:

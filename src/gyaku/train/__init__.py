@@ -16,6 +16,9 @@ from gyaku.train.many import fit_many, train_many
 from gyaku.train.modelfile import Trained, load_model, save_model
 from gyaku.train.more import Ensemble, pseudo_labels
 from gyaku.train.objective import Objective, task_of
+from gyaku.train.pretrain import PretrainDone, pretrain_run
+from gyaku.train.pretrain_config import PretrainConfig
+from gyaku.train.pretrained import Pretrained, load_pretrained, save_pretrained
 from gyaku.train.probe import Probe
 from gyaku.train.progress import Progress
 from gyaku.train.run import Done, train_run
@@ -29,6 +32,9 @@ __all__ = [
     "Ensemble",
     "History",
     "Objective",
+    "PretrainConfig",
+    "PretrainDone",
+    "Pretrained",
     "Probe",
     "Progress",
     "Reconstruction",
@@ -40,11 +46,14 @@ __all__ = [
     "fit_layers",
     "fit_many",
     "load_model",
+    "load_pretrained",
     "predict",
+    "pretrain_run",
     "pseudo_labels",
     "read_config",
     "reconstruct",
     "save_model",
+    "save_pretrained",
     "task_of",
     "train_many",
     "train_run",

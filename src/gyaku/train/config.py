@@ -50,6 +50,7 @@ class Config:
     depth: int | None = None
     block: str | None = None
     skips: bool | None = None
+    init_from: str | None = None
     hidden: tuple[int, ...] | None = None
     activation: str | None = None
     norm: str | None = None
@@ -103,6 +104,8 @@ class Config:
         chosen |= {"shift": 2, "flip": data.name == "fashion-mnist"}  # clothes have no left and right
         if any(getattr(self, name) for name in ("flip", "rotate", "zoom", "cutout", "shift")):
             chosen["augment"] = True
+        if self.init_from is not None:
+            chosen |= self._as_there(self.init_from)
         made = {name: value for name, value in chosen.items() if getattr(self, name) is None}
         if self.optimizer is not None and self.lr is None:
             made["lr"] = _optimizers()[self.optimizer][0]
@@ -125,6 +128,14 @@ class Config:
         if data.kind == "regression":
             chosen |= _PLAIN_VALUES if self.plain else _MODERN_VALUES
         return chosen
+
+    def _as_there(self, run: str) -> dict[str, Any]:
+        """Return the choices that follow from the layers of another run. Raises ``ArgumentError`` against a setting."""
+        from gyaku.train.initial import read_initial
+
+        initial = read_initial(run)
+        initial.check({name: getattr(self, name) for name in initial.settings})
+        return {**initial.settings, "dropout": initial.architecture["dropout"]}
 
     def _refuse_what_does_not_go_together(self, data: Any) -> None:
         takes_momentum = _optimizers()[str(self.optimizer)][1]
@@ -242,17 +253,13 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     kind = str(field.type)
     if value is None and "None" in kind:
         return None
-    value = _typed(field.name, kind.removesuffix(" | None"), value)
+    value = typed(field.name, kind.removesuffix(" | None"), value)
     if field.name in _CHOICES and value not in _one_of(field.name):
         raise UnknownNameError(field.name, value, _one_of(field.name), what=field.name)
     if field.name == "model":
         split_name(value)
     if field.name in _RANGES:
-        low, high, closed = _RANGES[field.name]
-        if not (low <= value <= high) or (value == high and not closed) or (field.name in _ABOVE_ZERO and value == 0):
-            edge = f" and {'<=' if closed else '<'} {high:g}" if high < math.inf else ""
-            edge = edge if math.isfinite(value) else " and finite"
-            raise ArgumentError(field.name, f"{'>' if field.name in _ABOVE_ZERO else '>='} {low:g}{edge}", str(value))
+        check_range(field.name, value, _RANGES[field.name], above_zero=field.name in _ABOVE_ZERO)
     if field.name == "size" and (len(value) != 2 or not all(1 <= n <= 4096 for n in value)):
         raise ArgumentError("size", "height and width, each in 1..4096", str(list(value)))
     if field.name == "hidden" and not all(1 <= n < 2**24 for n in value):
@@ -260,7 +267,17 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
-def _typed(name: str, kind: str, value: Any) -> Any:
+def check_range(name: str, value: float, bounds: tuple[float, float, bool], *, above_zero: bool = False) -> None:
+    """Raise ``ArgumentError`` for a value outside (lowest, highest, whether the highest itself is allowed)."""
+    low, high, closed = bounds
+    if not (low <= value <= high) or (value == high and not closed) or (above_zero and value == 0):
+        edge = f" and {'<=' if closed else '<'} {high:g}" if high < math.inf else ""
+        edge = edge if math.isfinite(value) else " and finite"
+        raise ArgumentError(name, f"{'>' if above_zero else '>='} {low:g}{edge}", str(value))
+
+
+def typed(name: str, kind: str, value: Any) -> Any:
+    """Return a setting in the type ``kind`` of its field. Raises ``DtypeError``."""
     if kind == "float" and type(value) in (int, float):
         return float(value)
     if kind.startswith("tuple") and isinstance(value, (list, tuple)):
@@ -274,8 +291,8 @@ def _typed(name: str, kind: str, value: Any) -> Any:
     raise DtypeError(name, wanted.get(kind, a_list), repr(value)[:60])
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """Return the settings of a TOML file by field name, each checked.
+def read_config(path: Path, kind: Any = None) -> dict[str, Any]:
+    """Return the settings of a TOML file by field name, each checked by ``kind`` (else ``Config``).
 
     Raises ``DataError`` naming file, line and what is wrong: broken TOML, an unknown name ("did you mean"), a value of
     the wrong type or out of its range.
@@ -293,7 +310,7 @@ def read_config(path: Path) -> dict[str, Any]:
         if name in settings:
             raise DataError(where, f"{name} once", "twice")
         try:
-            settings[name] = getattr(Config.from_mapping({name: value}, where), name)
+            settings[name] = getattr((kind or Config).from_mapping({name: value}, where), name)
         except UnknownNameError as error:
             raise error if error.where == where else DataError(where, message=str(error)) from error
         except (DtypeError, ArgumentError) as error:

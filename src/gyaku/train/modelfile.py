@@ -21,6 +21,7 @@ from gyaku.train.outputs import outputs_of
 KEY = "gyaku.model"
 FORMAT, VERSION = "gyaku-model", 1
 MODEL_FILE = "model.safetensors"
+PRETRAINED = "gyaku-pretrained"  # the format that pretrained.py writes
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,9 @@ def _head(metadata: dict[str, str], where: str) -> dict[str, Any]:
         head = json.loads(metadata.get(KEY, "null"))
     except (ValueError, RecursionError) as error:
         raise DataError(where, "a description in JSON", "other text") from error
+    if isinstance(head, dict) and head.get("format") == PRETRAINED:
+        hint = "it answers nothing yet: gyaku train DATA --init-from it, or gyaku.train.load_pretrained"
+        raise DataError(where, "a model written by gyaku train", f"a pre-trained {head.get('model')}", hint=hint)
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         hint = "a model that `gyaku train` wrote carries its recipe; bare weights are read with gyaku.load"
         raise DataError(where, "a model written by gyaku train", "other arrays", hint=hint)

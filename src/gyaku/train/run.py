@@ -22,6 +22,7 @@ from gyaku.train.config import Config
 from gyaku.train.events import Callback
 from gyaku.train.examine import examine_parts, importance, most_wrong, picture_arrays
 from gyaku.train.history import History, line_of, text_of
+from gyaku.train.initial import noted, read_initial
 from gyaku.train.interrupt import Interrupt
 from gyaku.train.loop import Loop
 from gyaku.train.machine import describe_machine, differences, limited_threads
@@ -34,6 +35,7 @@ from gyaku.train.records import CARD_FORM, check_form, check_results
 from gyaku.train.training import fit
 
 FORMAT, VERSION = "gyaku-run", 1
+PRETRAIN_FORMAT = "gyaku-pretrain"  # what pretrain.py writes
 CARD, METRICS, TIMING, STATS = "run.json", "metrics.jsonl", "timing.jsonl", "stats.jsonl"
 RESULTS, ARRAYS, CHECKPOINT, REPORT = "results.json", "arrays.safetensors", "checkpoint.safetensors", "report.html"
 VERDICT = "doctor.json"  # written by whoever lets the doctor look
@@ -86,15 +88,21 @@ def prepare_data(config: Config) -> Any:
     if config.data == "scenes" and config.limit is not None:
         given["n"] = config.limit  # as many as are asked for, also more than usual
     source = load(config.data, target=config.target, **given)
-    return prepare(
+    initial = None if config.init_from is None else read_initial(config.init_from)
+    data = prepare(
         source, task=config.task, dev=config.dev, test=config.test, seed=config.seed, time=config.time,
         group=config.group, limit=config.limit, categories=config.categories,
+        scaling=None if initial is None else initial.recipe,
     )  # fmt: skip
+    return data if config.init_from is None else noted(data, config)
 
 
 def build_model(config: Config, data: Any) -> Any:
     """Return the network of a complete configuration for a ``Prepared``, on its device."""
-    return make_network(config, data).to(device(config.device))
+    model = make_network(config, data)
+    if config.init_from is not None:
+        read_initial(config.init_from).begin(model)
+    return model.to(device(config.device))
 
 
 def train_run(
@@ -123,7 +131,7 @@ def train_run(
         run = _Run(
             config, data, folder, command, say, resume, interrupt
         )  # what is wrong is refused before anything is written
-        with _folder_if_used(folder), lock_folder(folder), run.recorded():
+        with folder_if_used(folder), lock_folder(folder), run.recorded():
             return run.train(callbacks, resume, report)
 
 
@@ -133,6 +141,9 @@ def read_card(folder: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"run {folder}", f"a run folder with {CARD}", "none", hint="gyaku train makes one")
     card = read_json(path)
+    if card.get("format") == PRETRAIN_FORMAT:
+        hint = f"gyaku train DATA --init-from {folder} goes on from it"
+        raise DataError(f"run {folder}", "a run of gyaku train", "one of gyaku pretrain", hint=hint)
     if card.get("format") != FORMAT or card.get("version") != VERSION:
         raise DataError(f"read {path}", f"{FORMAT} version {VERSION}", "another file")
     check_form(card, CARD_FORM, f"read {path}")
@@ -188,7 +199,7 @@ class _Run:
         return {
             "format": FORMAT, "version": VERSION, "name": self.folder.name, "command": command,
             "config": self.config.to_json(), "seed": self.config.seed, "status": "running", "message": "",
-            "started": _now(), "finished": None, "wall_seconds": 0.0, "data": _data_card(self.data),
+            "started": now(), "finished": None, "wall_seconds": 0.0, "data": data_card(self.data),
             "model": {
                 "text": str(self.model), "architecture": self.model.architecture(),
                 "parameters": self.model.parameter_count,
@@ -234,7 +245,7 @@ class _Run:
 
     def _write_card(self, status: str, message: str = "") -> None:
         seconds = self.before + time.perf_counter() - self.started
-        ended = None if status == "running" else _now()
+        ended = None if status == "running" else now()
         self.card |= {"status": status, "message": message, "finished": ended, "wall_seconds": round(seconds, 3)}
         self.card["compiled"] = {"traces": self.history.traces, "by_run": self.history.by_run}
         write_json(self.folder / CARD, self.card)
@@ -329,7 +340,7 @@ def _short(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _folder_if_used(folder: Path) -> Iterator[None]:
+def folder_if_used(folder: Path) -> Iterator[None]:
     """Take away the folders that were made for a run that then wrote nothing."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -340,7 +351,8 @@ def _folder_if_used(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
-def _data_card(data: Any) -> dict[str, Any]:
+def data_card(data: Any) -> dict[str, Any]:
+    """Return what a run card says about the data."""
     recipe = data.recipe
     return {
         "name": data.name, "origin": data.origin, "digest": data.digest, "sizes": data.sizes, "task": data.kind,
@@ -355,5 +367,6 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     write_text_atomic(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as in a run card (ISO 8601)."""
     return datetime.now(UTC).astimezone().isoformat(timespec="seconds")
