@@ -29,6 +29,7 @@ LEVELS = (
     ("compiler",),
     ("models",),
     ("energy",),
+    ("estimators",),
     ("explain", "check"),
     ("train",),
     ("doctor",),
@@ -53,6 +54,7 @@ PACKAGES = {
     "pyarrow": {"data"},
     "rich": {"train", "cli"},
     "safetensors": {"base"},
+    "sklearn": {"estimators"},
     "threadpoolctl": {"backend", "train"},
     "tqdm": {"data", "train", "cli"},
 }

@@ -146,18 +146,24 @@ class RBM:
     def pseudo_likelihood(self, v: Any, *, seed: int | Generator = 0) -> float:
         """Return the estimated Σ_i log p(v_i | other visible units), the mean over rows in nats.
 
-        One unit of each row is drawn and turned over: D log sigmoid(F(turned) - F(v)) (Besag 1975; as scikit-learn
-        estimates it). Raises ``ArgumentError`` for units that are not all Bernoulli.
+        One unit of each row is drawn (Besag 1975; as scikit-learn estimates it). Raises ``ArgumentError`` for units
+        that are not all Bernoulli.
         """
         v = self.checked(v, "RBM.pseudo_likelihood")
+        generator = seed if isinstance(seed, Generator) else Generator(seed).split("pseudo_likelihood")
+        return float(self.pseudo_likelihoods(v, generator.integers(0, v.shape[1], (len(v),))).mean())
+
+    def pseudo_likelihoods(self, v: Array, units: Array) -> Array:
+        """Return D log p(v_i | other visible units) of each row for its unit i = ``units[row]``, in nats, (N,).
+
+        With the unit turned over, p is sigmoid(F(turned) - F(v)).
+        """
         if self.visible.kind != "bernoulli":
             raise ArgumentError("RBM.pseudo_likelihood", "Bernoulli visible units", self.visible.kind)
-        generator = seed if isinstance(seed, Generator) else Generator(seed).split("pseudo_likelihood")
-        rows, units = np.arange(len(v)), generator.integers(0, v.shape[1], (len(v),))
-        turned = v.copy()
+        rows, turned = np.arange(len(v)), v.copy()
         turned[rows, units] = 1 - v[rows, units]
         difference = (self._free(turned) - self._free(v)).astype(np.float64)
-        return float(-v.shape[1] * np.logaddexp(0.0, -difference).mean())
+        return np.asarray(-v.shape[1] * np.logaddexp(0.0, -difference))
 
     def reconstruction_error(self, v: Any) -> float:
         """Return the mean squared error of a unit after one way up and down again, by means."""
