@@ -149,7 +149,7 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         machine, stream = self._machine(), self._stream()
         machine.W = np.ascontiguousarray(machine.W)
         chains = machine.sample_visibles(machine.hidden.draw(self.h_samples_.astype(x.dtype), stream), stream)
-        trainer = Stepper(machine, self._options(), chains, machine.c)
+        trainer = Stepper(machine, self._options(), chains, np.zeros_like(machine.c))
         trainer.epoch(x, batches(len(x), self.batch_size, stream), stream, lambda n: None)
         check_alive([machine.W, machine.b, machine.c], f"BernoulliRBM, {where}", self.learning_rate)
         self._keep(machine, machine.mean_hiddens(trainer.chains._array))
