@@ -43,7 +43,7 @@ def conv_input(g: Any, w: Any, geometry: Geometry, size: Sizes) -> Any:
     (channels, *kernel), groups, out = w.shape[1:], geometry.groups, g.shape[2:]
     turned = _turned(geometry, tuple(kernel))
     if turned is not None and groups == 1:
-        return conv(g, np.flip(w, range(2, w.ndim)).swapaxes(0, 1), turned)
+        return conv(g, np.flip(w, tuple(range(2, w.ndim))).swapaxes(0, 1), turned)
     rows, terms, places = len(w) // groups, math.prod(w.shape[1:]), math.prod(out)
     transposed = w.reshape(groups, rows, terms).swapaxes(1, 2)
     gx = np.zeros((len(g), groups * channels, *geometry.padded(size)), dtype=g.dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from gyaku.base.text import Phrases
 from gyaku.explain.algebra import inline
+from gyaku.explain.derivation_conv import conv_block
 from gyaku.explain.derivation_read import Reading
 from gyaku.explain.derivation_shapes import element_blocks, shape_block
 from gyaku.explain.derivation_text import Block, Equation, Right, array_text, number
@@ -62,7 +63,8 @@ def by_nodes(reading: Reading, ends: Sequence[Item], say: Phrases) -> list[Block
 def shape_blocks(reading: Reading, ends: Sequence[Item], say: Phrases) -> list[Block]:
     """Return the argument from the shapes, and the elements of small matrices, for the products that use ``ends``."""
     arrows = [arrow for item in ends for arrow in reading.view.out_of(item.key) if arrow.wanted]
-    return [block for arrow in arrows for rule in (shape_block, element_blocks) for block in rule(reading, arrow, say)]
+    rules = (shape_block, element_blocks, conv_block)
+    return [block for arrow in arrows for rule in rules for block in rule(reading, arrow, say)]
 
 
 def _step(reading: Reading, item: Item) -> Equation:

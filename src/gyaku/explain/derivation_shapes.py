@@ -121,7 +121,7 @@ def _element(
     result = Right(total, decimal_latex(total), "=" if whole else "≈")
     return Equation(
         left.name, left.latex,
-        (in_symbols, _numbers(numbers, reading.tolerance), result),
+        (in_symbols, numbers_of(numbers, reading.tolerance), result),
         flow[i, j],
     )  # fmt: skip
 
@@ -153,7 +153,8 @@ def _latex_of(e: Any) -> str:
     return latex(e)
 
 
-def _numbers(pairs: list[tuple[float, float]], tolerance: float) -> Right:
+def numbers_of(pairs: list[tuple[float, float]], tolerance: float) -> Right:
+    """Return a sum of products with their numbers."""
     parts, codes, whole = [], [], True
     for pair in pairs:
         texts = [number(v, tolerance) for v in pair]

@@ -317,6 +317,9 @@ _OF_NUMBERS: dict[str, Any] = {
 }  # fmt: skip
 
 
+_LINEAR = set("matmul transpose sum conv conv_input conv_weight".split())  # linear in each argument
+
+
 def call(name: str, *args: Any, static: tuple[Any, ...] = ()) -> Expr:
     """Return a function of formulas, worked out where it is simple: choices, comparisons of numbers, e^0, log e^x."""
     given = tuple(map(as_expr, args))
@@ -332,7 +335,7 @@ def call(name: str, *args: Any, static: tuple[Any, ...] = ()) -> Expr:
             return as_expr(_EXACT[name, values[0]])
     if name == "log" and isinstance(given[0], Call) and given[0].name == "exp":
         return given[0].args[0]
-    if name in ("matmul", "transpose", "sum"):
+    if name in _LINEAR:
         pairs = [coefficient(a) for a in given]  # numbers in front are taken out
         return mul(*[Num(n) for n, _ in pairs], Call(name, tuple(rest for _, rest in pairs), static))
     if name in ("logical_and", "logical_or") and any(isinstance(a, Num) for a in given):

@@ -257,6 +257,21 @@ class Formulas:
             return self.array(mul(a.expr, b.expr), shape)
         return self.array(call("matmul", a.expr, b.expr), shape)
 
+    def conv(self, x: Any, w: Any, geometry: Any) -> Symbolic:
+        """Return the convolution of x by the kernel w."""
+        shape = (x.shape[0], w.shape[0], *geometry.out(x.shape[2:], w.shape[2:]))
+        return self.array(call("conv", x.expr, w.expr, static=(geometry,)), shape)
+
+    def conv_input(self, g: Any, w: Any, geometry: Any, size: Any) -> Symbolic:
+        """Return g put back by the kernel w over what lay under it."""
+        expr = call("conv_input", g.expr, w.expr, static=(geometry, tuple(size)))
+        return self.array(expr, (g.shape[0], geometry.groups * w.shape[1], *size))
+
+    def conv_weight(self, x: Any, g: Any, geometry: Any, kernel: Any) -> Symbolic:
+        """Return what each element of the kernel met in x, times g, added up."""
+        expr = call("conv_weight", x.expr, g.expr, static=(geometry, tuple(kernel)))
+        return self.array(expr, (g.shape[1], x.shape[1] // geometry.groups, *kernel))
+
     def swapaxes(self, x: Any, i: int, j: int) -> Symbolic:
         """Return the transpose; other exchanges are not read."""
         if x.ndim < 2 or {i % x.ndim, j % x.ndim} != {x.ndim - 1, x.ndim - 2}:

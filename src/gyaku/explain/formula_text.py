@@ -12,7 +12,8 @@ from gyaku.explain.formula import Call, Expr, Num, Number, Power, Product, Sum, 
 SUM, PRODUCT, FACTOR, ATOM = range(4)  # how tightly the outermost sign of a text binds
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 COMPARE = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "eq": "=", "ne": "!="}
-SPOKEN = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "maximum": "max", "minimum": "min"}
+SPOKEN = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "maximum": "max", "minimum": "min",
+          "conv_input": "convT", "conv_weight": "corr"}  # fmt: skip
 
 
 class Text:
@@ -167,6 +168,8 @@ class Text:
             return self._sum_over(e, args[0]), ATOM
         if e.name == "ones":
             return f"ones({'×'.join(map(str, e.static))})", ATOM
+        if e.name == "reshape" and by_channel(e):
+            return self.of(e.args[0], ATOM), ATOM
         if e.name == "reshape":
             return f"reshape({args[0]}, {'×'.join(map(str, e.static))})", ATOM
         return f"{SPOKEN.get(e.name, e.name)}({', '.join(args)})", ATOM
@@ -174,6 +177,11 @@ class Text:
     def _sum_over(self, e: Call, text: str) -> str:
         axis = e.static[0] if e.static else None
         return f"sum({text})" if axis is None else f"sum({text}, axis {_axes(axis)})"
+
+
+def by_channel(e: Call) -> bool:
+    """Whether a reshape only lays a bias along the channels: conv(x, W) + b is written without it."""
+    return isinstance(e.args[0], Sym) and len(e.static) > 2 and all(n == 1 for n in e.static[1:])
 
 
 def _axes(axis: Any) -> str:

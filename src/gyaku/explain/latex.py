@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from gyaku.explain.formula import Call, Expr, Num, Number, Sym
-from gyaku.explain.formula_text import ATOM, FACTOR, PRODUCT, SUM, Text, number_text
+from gyaku.explain.formula_text import ATOM, FACTOR, PRODUCT, SUM, Text, by_channel, number_text
 
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
@@ -114,6 +114,8 @@ class Latex(Text):
             return f"{self.of(e.args[0], FACTOR)} {self.of(e.args[1], ATOM)}", FACTOR
         if e.name == "transpose":
             return rf"{{{self.of(e.args[0], ATOM)}}}^{{\top}}", ATOM
+        if e.name == "reshape" and by_channel(e):
+            return self.of(e.args[0], ATOM), ATOM
         if e.name in ("ones", "reshape"):
             return self._shaped(e, args)
         if e.name == "sum":
@@ -130,7 +132,7 @@ class Latex(Text):
         return rf"\operatorname{{sum}}{below}\left({text}\right)"
 
     def _function(self, e: Call, args: list[str]) -> tuple[str, int]:
-        name = {"maximum": "max", "minimum": "min"}.get(e.name, e.name)
+        name = _SPOKEN.get(e.name, e.name)
         head = rf"\{name}" if name in _KNOWN else rf"\operatorname{{{name.replace('_', ' ')}}}"
         return rf"{head}\left({', '.join(args)}\right)", ATOM
 
@@ -145,6 +147,9 @@ def decimal_latex(text: str) -> str:
         return text
     digits, _, exponent = text.partition("e")
     return rf"{digits} \times 10^{{{int(exponent)}}}"
+
+
+_SPOKEN = {"maximum": "max", "minimum": "min", "conv_input": "convT", "conv_weight": "corr"}
 
 
 def _one_bracket(text: str) -> bool:

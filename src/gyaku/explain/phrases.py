@@ -30,6 +30,18 @@ TABLE: dict[str, tuple[str, str]] = {
     "inner": ("{formula}: {shapes}  the inner sizes differ", "{formula}: {shapes}  内側の大きさが合わない"),
     "outer": ("{formula}: {shapes} = {result}  another shape", "{formula}: {shapes} = {result}  形が違う"),
     "elements": ("Element by element:", "要素ごとに書くと:"),
+    "corr": (
+        "{left} = corr({a}, {g}): each element of the kernel gets what it met times what came back there, added up.",
+        "{left} = corr({a}, {g}): カーネルの各要素は, 出会った値とそこへ戻ってきた値の積を足し合わせたものを受け取る。",
+    ),
+    "conv_t": (
+        "{left} = convT({g}, {a}): each place puts the kernel, times what came back there, over what lay under it.",
+        "{left} = convT({g}, {a}): 各位置は, 戻ってきた値を掛けたカーネルを, その下にあった要素の上へ足す。",
+    ),
+    "conv_again": (
+        "{left} = conv({g}, {a}): going back through a transposed convolution is the convolution itself.",
+        "{left} = conv({g}, {a}): 転置畳み込みを戻ることは, 畳み込みそのもの。",
+    ),
     "deltas": (
         "The deltas δ(l) = ∂{out}/∂a(l), from the last layer back",
         "デルタ δ(l) = ∂{out}/∂a(l) を最後の層から順に",

@@ -73,7 +73,7 @@ class ConvWeight(Op):
     geometry: Geometry
     kernel: Sizes
     keep = "x g"
-    label = "conv_weight({0}, {1})"
+    label = "corr({0}, {1})"
 
     def forward(self, xp: Any, x: Any, g: Any) -> Any:
         return xp.conv_weight(x, g, self.geometry, self.kernel)
