@@ -111,6 +111,18 @@ def test_gibbs_chains_visit_visible_states_as_often_as_they_are_likely() -> None
     assert 0.5 * np.abs(counts / counts.sum() - p).sum() <= 0.01
 
 
+@pytest.mark.slow
+def test_a_hundred_long_chains_of_the_deep_machine_visit_states_as_often_as_they_are_likely() -> None:
+    m, g = machine(6, [4, 4], scale=0.6), Generator(4)
+    layers, counts = m.start(100, g), np.zeros(64)
+    for sweep in range(20_000):
+        layers = m.sweep(layers, g)
+        if sweep >= 100:
+            counts += np.bincount((layers[0] @ 2.0 ** np.arange(6)).astype(int), minlength=64)
+    p = np.exp(m.log_likelihood(states(6)))
+    assert 0.5 * np.abs(counts / counts.sum() - p).sum() <= 0.01
+
+
 def test_clamped_chains_complete_as_the_model_would() -> None:
     m = machine(4, [3, 3], scale=0.8)
     mask, values = np.array([True, True, False, False]), np.array([1.0, 0.0, 0.0, 0.0])

@@ -41,7 +41,9 @@ def folder(path: Path, *, finished: bool = True, arrays: dict[str, Any] | None =
         results = {
             "kind": "dbm", "code": 2, "parts": {p: {"n": 3, "error": v} for p, v in PART.items()},
             "baselines": {"mean": dict.fromkeys(PART, 0.5), "pca": dict.fromkeys(PART, 0.25)},
-            "likelihood": {"kind": "bound", "log_z": 9.75, "error": 0.125, "chains": 9, "parts": dict.fromkeys(PART, -7.5)},
+            "likelihood": {
+                "kind": "bound", "log_z": 9.75, "error": 0.125, "chains": 9, "parts": dict.fromkeys(PART, -7.5),
+            },
             "deltas": [{"name": "affine1", "random": 0.5, "pretrained": 1.0}],
         }  # fmt: skip
         (path / "results.json").write_text(json.dumps(results), encoding="utf-8")

@@ -164,7 +164,7 @@ class Config:
         """Return whether a step is so small that a second thread costs more than it brings (and can be held back)."""
         if networks.convolves(self):  # every weight works at every pixel
             return False
-        return (self.batch or 64) * networks.weights(self, data) < _SMALL and can_limit_threads()
+        return is_small((self.batch or 64) * networks.weights(self, data))
 
     def _refuse_what_no_memory_holds(self, data: Any) -> None:
         """Say so before the system kills the process: weights, gradients and two moments are float32."""
@@ -265,6 +265,11 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     if field.name == "hidden" and not all(1 <= n < 2**24 for n in value):
         raise ArgumentError("hidden", "units in 1..16777215", str(list(value)))
     return value
+
+
+def is_small(work: float) -> bool:
+    """Return whether so many multiplications go better on one thread of BLAS, and it can be held to one."""
+    return work < _SMALL and can_limit_threads()
 
 
 def check_range(name: str, value: float, bounds: tuple[float, float, bool], *, above_zero: bool = False) -> None:

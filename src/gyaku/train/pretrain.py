@@ -83,7 +83,7 @@ def pretrain_run(
     folder = Path(folder)
     data = prepare_unlabelled(config)
     config = config.completed(data)
-    with limited_threads(config.threads):
+    with limited_threads(config.blas_threads(data)):
         run = _Run(config, data, folder, command, watcher or Watcher())
         with folder_if_used(folder), lock_folder(folder), run.recorded():
             for note in data.warnings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gyaku.base.errors import ArgumentError, UnknownNameError
-from gyaku.train.config import check_range, typed
+from gyaku.train.config import check_range, is_small, typed
 
 MODELS = ("rbm", "dbn", "dbm", "sae")
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -114,6 +114,12 @@ class PretrainConfig:
         batch = self.batch or (20 if n < 6400 else 100)
         epochs = self.epochs or min(100, max(10, round(_STEPS / math.ceil(n / batch))))
         return dataclasses.replace(self, **made, batch=batch, epochs=epochs)
+
+    def blas_threads(self, data: Any) -> int | None:
+        """Return the threads of NumPy's matrix products: the setting, else one where a step is small, else all."""
+        widths = [math.prod(data.input_shape), *(self.hidden or ())]
+        work = (self.batch or 100) * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return 1 if self.threads is None and is_small(work) else self.threads
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
