@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     "define_by_run", "budget", "training_step", "footprint", "memory", "accuracy", "explain", "compiled", "check_proof",
-    "doctor_proof", "convolution",
+    "doctor_proof", "convolution", "energy",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import gyaku
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
     "README.md", "docs/tutorial.md", "docs/figures.md", "docs/check.md", "docs/explain.md", "docs/doctor.md",
-    "docs/images.md", "docs/pretraining.md",
+    "docs/images.md", "docs/energy.md", "docs/pretraining.md",
 )  # fmt: skip
 COMMAND_PAGES = (*PAGES, "CONTRIBUTING.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

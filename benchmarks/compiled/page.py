@@ -47,6 +47,7 @@ losses are compared first.
 PARTS = {
     "convolution_layers": "Convolutional networks: where the time goes",
     "convolution_own": "Convolutional networks: memory and first calls",
+    "energy": "A restricted Boltzmann machine beside scikit-learn's",
     "compiled_first_call": "First calls",
     "compiled_memory": "Memory of the compiled step",
     "compiled_width": "Width",

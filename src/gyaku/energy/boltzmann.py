@@ -40,7 +40,7 @@ class BoltzmannMachine:
 
     >>> machine = BoltzmannMachine(3, 2)
     >>> machine.b[:] = 0; machine.W[:] = 0
-    >>> round(machine.log_partition() / np.log(2.0), 6)  # 5 free units
+    >>> float(round(machine.log_partition() / np.log(2.0), 6))  # 5 free units
     5.0
     """
 

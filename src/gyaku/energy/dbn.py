@@ -39,7 +39,7 @@ class DBN:
     the top). Source: G. Hinton, S. Osindero, Y. Teh, "A Fast Learning Algorithm for Deep Belief Nets" (2006).
 
     >>> DBN(64, [32, 16]).parameter_count
-    4752
+    2704
     """
 
     def __init__(
