@@ -36,6 +36,7 @@ os.environ["GYAKU_CACHE"] = str(Path(tempfile.gettempdir()) / f"gyaku-tests-{get
 def global_state() -> dict[str, object]:
     """Everything outside a test that a test could leave changed."""
     hidden = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION")
+    hidden += ("KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")  # scikit-learn sets them when it is imported
     return {
         "grad mode": is_grad_enabled(),
         "default dtype": get_default_dtype(),
