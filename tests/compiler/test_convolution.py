@@ -15,6 +15,7 @@ from gyaku.backend import convolution as formula
 from gyaku.backend.convolution import Geometry
 from gyaku.compiler import recompute
 from gyaku.compiler.channels import channels_last
+from gyaku.compiler.emit import module_of
 from gyaku.compiler.interpret import Executable as Interpreter
 from gyaku.compiler.primitives import infer
 from gyaku.compiler.program import Equation, Program, Var
@@ -221,6 +222,21 @@ def test_a_skip_and_the_gradient_of_pooling_are_computed_where_they_are_joined()
     assert len(fusion.placed) == 6, "two halves of the skip, four of each window"
     copies = [k.shape for k in fusion.kernels if "copy" in k.extra]
     assert copies == [(6, 4, *size)], "only what is flattened changes its order"
+
+
+@pytest.mark.parametrize("make", [residual, skipping])
+def test_equal_networks_have_equal_code_so_that_the_cache_finds_it(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recompute, "LARGE", 1)
+
+    def text() -> str:
+        model, size = make()
+        x, t = gy.tensor(np.zeros((6, 1, *size), np.float32)), gy.tensor(np.zeros(6, np.int64))
+        step = gy.compile(lambda x, t: nn.functional.cross_entropy(model(x), t).backward())
+        return module_of(channels_last(step.program(x, t)), 2, ())[2]
+
+    assert len({text() for _ in range(4)}) == 1
 
 
 def test_what_is_cheap_is_computed_again_instead_of_kept(monkeypatch: pytest.MonkeyPatch) -> None:

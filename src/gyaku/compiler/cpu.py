@@ -54,7 +54,8 @@ class Executable:
         """Return the machine code for inputs that are looked up, with its memory; compiled when first asked for."""
         key = gathered, threads or self.threads
         if key not in self._codes:
-            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed))
+            work = max((f.work for f in self._codes.values()), key=lambda w: int(w.nbytes), default=None)
+            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed), work)
         return self._codes[key]
 
     def alone(self) -> Filled | None:
@@ -112,11 +113,12 @@ _FIXED = ("work", "private", "constant", "cycles", "callback")
 class Filled:
     """Machine code with its memory and its table of pointers."""
 
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code, work: Any = None) -> None:
         self.code = code
         plan, program = code.plan, code.program
         self.outputs = list(zip(program.outputs, program.into, strict=True))
-        self.work = _aligned(plan.work_bytes)
+        shared = work is not None and work.nbytes >= plan.work_bytes  # nothing stays in it from step to step
+        self.work = work if shared else _aligned(plan.work_bytes)
         self.private = _aligned(max(plan.private_bytes, 64) * plan.threads)
         self.sync = _aligned(256)
         self.finished = self.sync.view(np.int64)[FINISHED:]

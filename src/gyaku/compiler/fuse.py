@@ -71,7 +71,7 @@ class Fusion:
         self.alias: dict[Var, Equation] = {}  # values that are views of others
         self.literals: dict[Var, Any] = {}
         self.storages: list[Storage] = []
-        self.placed: set[Var] = set()  # values that lie in a part of a larger one
+        self.placed: dict[Var, None] = {}  # values that lie in a part of a larger one, in order
         self.scratch: Storage | None = None  # memory of each thread for a picture with its border
         for i, v in enumerate(program.inputs):
             if not supported(v.dtype):
@@ -238,7 +238,7 @@ class Fusion:
     def _merge(self) -> None:
         users = self._users()
         for kernel in self.kernels:
-            fixed = "copy" in kernel.extra or kernel.made & self.placed
+            fixed = "copy" in kernel.extra or kernel.made & self.placed.keys()
             if kernel.kind == "map" and kernel.shape != () and not fixed:
                 first = min((j for v in kernel.made for j in users.get(v, ())), default=None)
                 if first is not None:
@@ -263,7 +263,7 @@ class Fusion:
     # -- producers that only feed one reduction move into it -----------------------------------------------------------
     def _sink(self) -> None:
         users = self._users()
-        kept = {self._root(v) for v in self.program.outputs} | self.placed
+        kept = {self._root(v) for v in self.program.outputs} | self.placed.keys()
         for k, kernel in enumerate(self.kernels):
             if kernel.kind == "reduce" and not any(e.op.startswith("arg") for e in kernel.equations):
                 self._sink_into(k, kernel, users, kept)

@@ -92,5 +92,5 @@ def _placed(fusion: Fusion, v: Var, part: View, out: Var) -> bool:
     if v in fusion.program.outputs or maker.shape != v.shape:
         return False
     fusion.views[v] = part
-    fusion.placed.add(v)
+    fusion.placed[v] = None
     return True

@@ -27,7 +27,7 @@ def recompute(fusion: Fusion) -> None:
     again = _Again(fusion)
     for kernel in list(fusion.kernels):
         if again.simple(kernel) and kernel.kind == "map":
-            for v in list(kernel.made):
+            for v in [v for e in kernel.equations for v in e.outputs]:
                 again.consider(kernel, v)
             again.clean(kernel)
 
@@ -35,7 +35,7 @@ def recompute(fusion: Fusion) -> None:
 class _Again:
     def __init__(self, fusion: Fusion) -> None:
         self.fusion = fusion
-        self.kept = {fusion._root(v) for v in fusion.program.outputs} | fusion.placed
+        self.kept = {fusion._root(v) for v in fusion.program.outputs} | fusion.placed.keys()
         self.users: dict[Var, set[int]] = fusion._users()
         self.next = -2  # numbers of new values
 
