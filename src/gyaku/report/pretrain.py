@@ -52,6 +52,7 @@ def _content(folder: Path, say: Phrases) -> dict[str, Any]:
         "about": _about(card, say),
         "next": say("next", data=card["config"]["data"], run=folder) if results else "",
         "curves": _curves(rows, say),
+        "scatters": any(row.get("bound") is not None for row in rows),
         "table": _table(results, say),
         "likelihood": _likelihood(results, say),
         "strips": _strips(card, arrays, say),

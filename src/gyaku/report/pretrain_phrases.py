@@ -44,6 +44,11 @@ TABLE = {
         "One curve a stage: each layer is trained on the layer below it, then all together where that was asked for.",
         "段階ごとに 1 本。各層は下の層の出力で学習し、指定があれば最後に全層をまとめて学習します。",
     ),
+    "bound_note": (
+        "The bound on the way takes log Z from a short annealing, so single points scatter; the result below "
+        "takes a long one.",
+        "途中の下界は短い AIS の log Z を使うためばらつきます。下の結果は長い AIS によるものです。",
+    ),
     "epoch": ("epoch", "エポック"),
     "mse": ("mean squared error", "平均二乗誤差"),
     "pseudo_likelihood": ("log pseudo-likelihood, nats", "対数擬似尤度（ナット）"),
