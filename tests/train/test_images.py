@@ -66,6 +66,19 @@ def test_layers_of_convolutions_are_counted_by_channels(lenet: Path) -> None:
     assert examine_run(lenet, steps=5, proof=False).seen["rerun"]
 
 
+def test_the_doctor_reads_a_segmentation(scenes: Path) -> None:
+    verdict = examine_run(scenes, steps=5, proof=False)
+    assert verdict.seen["rerun"] and not {"imbalance", "label_noise"} & {f.key for f in verdict.findings}
+
+
+def test_a_sweep_compares_models(tmp_path: Path) -> None:
+    options = ("--model", "mlp,lenet", "--limit", "100", "--epochs", "1", "--name", "s")
+    result = run("sweep", "digits", "--out", tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "s" / "summary.json").read_text(encoding="utf-8"))["rows"]
+    assert sorted(row["settings"]["model"] for row in rows) == ["lenet", "mlp"]
+
+
 def test_dead_channels_are_those_that_are_zero_everywhere() -> None:
     from gyaku.train.probe import dead_share
 

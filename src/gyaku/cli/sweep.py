@@ -27,7 +27,7 @@ Examples:
 _SWEPT: dict[str, Callable[[str], Any]] = {
     "lr": float, "momentum": float, "weight_decay": float, "l1": float, "l2": float, "label_smoothing": float,
     "clip": float, "dropout": float, "batch": int, "epochs": int, "activation": str, "norm": str, "init": str,
-    "optimizer": str, "schedule": str,
+    "optimizer": str, "schedule": str, "model": str, "width": int, "rotate": float, "zoom": float,
 }  # fmt: skip
 _MOST = 1000
 

@@ -59,13 +59,13 @@ def check_sizes(where: str, d: Mapping[str, Any], *names: str) -> None:
             raise ArgumentError(where, f"{name} >= 1", str(d[name])[:40])
 
 
-def check_image(where: str, inputs: Sequence[Any], least: int) -> None:
+def check_image(where: str, inputs: Sequence[Any], least: int, hint: str = "enlarge them: --size") -> None:
     """Refuse inputs that are not images (C, H, W) with sides of at least ``least`` pixels."""
     if len(inputs) != 3 or not all(is_size(n) for n in inputs):
         raise ArgumentError(where, "images (C, H, W)", f"inputs of shape {tuple(inputs)}", hint="tables take an MLP")
     if min(inputs[1:]) < least:
         got = f"{inputs[1]} x {inputs[2]}"
-        raise ArgumentError(where, f"images of at least {least} x {least} pixels", got, hint="enlarge them: --size")
+        raise ArgumentError(where, f"images of at least {least} x {least} pixels", got, hint=hint)
 
 
 def check_share(where: str, name: str, value: float) -> None:

@@ -158,7 +158,7 @@ def _checked(d: Description) -> Description:
     check_sizes("UNet", d, "outputs", "width", "depth")
     if d["depth"] > DEEPEST:
         raise ArgumentError("UNet", f"a depth of at most {DEEPEST}", str(d["depth"]))
-    check_image("UNet", d["inputs"], 2 ** d["depth"])
+    check_image("UNet", d["inputs"], 2 ** d["depth"], "a smaller depth, or larger images: --depth, --size")
     if d["norm"] not in CONV_NORMS:
         raise UnknownNameError("UNet", d["norm"], CONV_NORMS, what="norm")
     return d

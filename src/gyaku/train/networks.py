@@ -55,7 +55,7 @@ def refuse_foreign_settings(config: Any, data: Any) -> None:
         wanted = (
             "unet, which answers every pixel" if data.kind == "segmentation" else "a model with one answer a sample"
         )
-        hint = "mlp, lenet, resnet8, ..." if kind == "unet" else ""
+        hint = "mlp, lenet or resnet8" if kind == "unet" else ""
         raise ArgumentError("model", wanted, model, hint=hint)
     if kind != "mlp" and data.image_shape is None:
         raise ArgumentError("model", "mlp for a table: convolutions want images", model)
