@@ -197,10 +197,15 @@ def _end_labels(series: Sequence[Series], y: Scale) -> str:
         places.append(max(place, places[-1] + gap) if places else place)
     overflow = max(0.0, places[-1] - (HEIGHT - BOTTOM)) if places else 0.0
     return "".join(
-        f'<text x="{WIDTH - RIGHT + 7}" y="{p - overflow + 4:.1f}" class="name" style="fill:{s.colour}">'
-        f"{escape(_short(s.name, 15))}</text>"
+        f'<text x="{WIDTH - RIGHT + 7}" y="{p - overflow + 4:.1f}" class="name" style="fill:{s.colour}"'
+        f"{_squeezed(s.name)}>{escape(_short(s.name, 15))}</text>"
         for p, s in zip(places, named)
     )
+
+
+def _squeezed(name: str) -> str:
+    """Return what lets a long name fit into the room right of a chart."""
+    return f' textLength="{RIGHT - 12}" lengthAdjust="spacingAndGlyphs"' if len(name) > 10 else ""
 
 
 def _last(ys: Sequence[float | None], log: bool) -> float | None:
