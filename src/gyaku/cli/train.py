@@ -44,7 +44,7 @@ SETTINGS: list[tuple[tuple[str, ...], dict[str, Any]]] = [
     (("--group",), {"metavar": "COLUMN", "help": "Keep rows of one group in one part."}),
     (("--plain",), {"is_flag": True, "default": None, "help": "The lecture's net: sigmoid, small weights, SGD."}),
     (("--model",), {"help": "mlp, lenet, resnet8, resnet20, ..., plain20, ... (no skips), unet (masks), mymnistnet."}),
-    (("--width",), {"type": int, "help": "Channels of the first level of resnet and unet.  [16, 8]"}),
+    (("--width",), {"type": int, "help": "Channels of the first level of resnet and unet.  [16]"}),
     (("--depth",), {"type": int, "help": "How often unet halves the image.  [3]"}),
     (("--block",), {"help": "Blocks of resnet: basic or bottleneck.  [basic]"}),
     (("--skips/--no-skips",), {"default": None, "help": "Leave out the skips of resnet or unet, to compare."}),

@@ -23,7 +23,7 @@ BELONGS: dict[str, tuple[str, ...]] = {
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "lenet": {"hidden": (128,), "norm": "batch", "dropout": 0.3},
     "resnet": {"width": 16, "block": "basic"},
-    "unet": {"width": 8, "depth": 3, "norm": "batch", "skips": True},
+    "unet": {"width": 16, "depth": 3, "norm": "batch", "skips": True, "lr": 0.01},
     "mymnistnet": {},
 }
 # How convolutions are trained: about 2500 steps; one cycle of the rate reaches in few epochs what others need many for.
