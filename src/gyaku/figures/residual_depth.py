@@ -21,13 +21,13 @@ EXPERIMENT = Experiment(
     (
         "Residual nets for small images, of four channels, and their plain twins: the same layers and parameters, "
         "without the sums. Left: δ of each convolution before training, relative to the last one. Batch norm keeps "
-        "the values, but each plain layer enlarges δ a little, and through 56 layers that is an explosion; with skips "
-        "it stays near its size (the two convolutions of a block take turns). Middle: accuracy after the same "
-        "training; a deeper plain net is worse on the digits it was trained on as well (dashed), so this is not "
-        "overfitting. Right: the loss of the deepest nets.",
+        "the values, but each plain layer enlarges δ a little, and through many layers that is an explosion; with "
+        "skips it stays within about a power of ten (the two convolutions of a block take turns). Middle: accuracy "
+        "after the same training; a deeper plain net is worse on the digits it was trained on as well (dashed), so "
+        "this is not overfitting. Right: the loss of the deepest nets.",
         "小さい画像用の残差ネットワーク（4 チャネル）と、和だけを除いた同じ層・同じパラメータ数の網です。左：学習前の"
         "各畳み込み層の δ（最後の層との比）。バッチ正規化は値の大きさを保ちますが、スキップのない層は δ を少しずつ大き"
-        "くし、56 層では爆発します。スキップがあると同じくらいの大きさに保たれます（上下は二つの層の差）。中央："
+        "くし、層が多いと爆発します。スキップがあると一桁ほどの変化にとどまります（上下は二つの層の差）。中央："
         "同じ学習の後の正解率。スキップのない網は、深くなると学習データ（破線）でも悪くなります。つまり過学習ではあり"
         "ません。右：最も深い網の損失。",
     ),

@@ -20,19 +20,19 @@ EXPERIMENT = Experiment(
     ("10.1", "10.3"),
     ("A network of a thousand layers", "1000 層のネットワーク"),
     (
-        "The residual net of 1,004 layers (501 blocks, four channels) and its plain twin, in double precision. Left: "
-        "the size of the values after each block. Batch norm keeps them in the plain net; with skips every block adds "
-        "its part, so they grow, but only as a sum does; where the last γ of every block starts at 0, F = 0 and every "
-        "block returns its input. Middle: the gradient on its way down. Without skips every layer multiplies it, and "
-        "the product leaves what single precision can hold (dotted); through the skips it arrives. Right: one pass "
-        "over the training digits with Adam. The net whose blocks start as the identity learns at once, from its "
-        "first steps; the plain one stays at chance.",
-        "1004 層（501 ブロック、4 チャネル）の残差ネットワークと、スキップだけを除いた網を倍精度で調べます。左：各ブロ"
-        "ックの後の値の大きさ。スキップのない網ではバッチ正規化が大きさを保ちます。スキップがあると各ブロックが自分の"
-        "分を足すので増えますが、和としての増え方にとどまります。ブロックの最後の γ を 0 で始めると F = 0 で、どのブロ"
-        "ックも入力をそのまま返します。中央：下っていく勾配。スキップがないと層ごとに掛け算され、単精度で表せる範囲（"
-        "点線）を超えます。スキップを通れば届きます。右：学習データを Adam で一巡。恒等写像から始めた網は最初の数歩か"
-        "ら学習しますが、スキップのない網は当てずっぽうのままです。",
+        "A residual net of a thousand layers (fewer at the quick level), four channels wide, and its plain twin, in "
+        "double precision. Left: the size of the values after each block. Batch norm keeps them in the plain net; "
+        "with skips every block adds its part, so they grow, but only as a sum does; where the last γ of every block "
+        "starts at 0, F = 0 and every block returns its input. Middle: the gradient on its way down. Without skips "
+        "every layer multiplies it, and the product leaves what single precision can hold (dotted); through the skips "
+        "it arrives. Right: one pass over the training digits with Adam. The net whose blocks start as the identity "
+        "learns from its first steps; the plain one stays at chance.",
+        "1000 層（quick ではより浅い）・4 チャネルの残差ネットワークと、スキップだけを除いた網を倍精度で調べます。左："
+        "各ブロックの後の値の大きさ。スキップのない網ではバッチ正規化が大きさを保ちます。スキップがあると各ブロックが"
+        "自分の分を足すので増えますが、和としての増え方にとどまります。ブロックの最後の γ を 0 で始めると F = 0 で、ど"
+        "のブロックも入力をそのまま返します。中央：下っていく勾配。スキップがないと層ごとに掛け算され、単精度で表せる"
+        "範囲（点線）を超えます。スキップを通れば届きます。右：学習データを Adam で一巡。恒等写像から始めた網は最初の"
+        "数歩から学習しますが、スキップのない網は当てずっぽうのままです。",
     ),
 )
 WIDTH, BATCH, RATE, PARTS = 4, 32, 0.002, 20
