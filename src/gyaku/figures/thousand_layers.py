@@ -158,12 +158,13 @@ def claims(data: dict[str, Any]) -> list[Claim]:
             bool(
                 grown["plain"].min() > 10 * depth / 1004 and max(grown["residual"].max(), grown["identity"].max()) < 3
             ),
-            f"from the last block of {depth:,} layers to the first the gradient grows 10^{grown['plain'].min():.0f} "
-            f"times or more without skips ({rate:.2f} a layer), at most {10 ** grown['residual'].max():.3g} times "
-            f"with them, {10 ** grown['identity'].max():.3g} times from F = 0 ({n} seeds)",
-            f"{depth} 層の最後のブロックから最初まで、勾配はスキップなしで 10^{grown['plain'].min():.0f} 倍以上（1 層"
-            f"ごとに {rate:.2f} 倍）、ありでは最大 {10 ** grown['residual'].max():.3g} 倍、F = 0 から始めると "
-            f"{10 ** grown['identity'].max():.3g} 倍（シード {n} 個）",
+            f"from the last block of {depth:,} layers to the first the gradient grows 10^"
+            f"{np.floor(grown['plain'].min()):.0f} times or more without skips ({rate:.2f} a layer), at most "
+            f"{10 ** grown['residual'].max():.3g} times with them, {10 ** grown['identity'].max():.3g} times from F = "
+            f"0 ({n} seeds)",
+            f"{depth} 層の最後のブロックから最初まで、勾配はスキップなしで 10^{np.floor(grown['plain'].min()):.0f} 倍"
+            f"以上（1 層ごとに {rate:.2f} 倍）、ありでは最大 {10 ** grown['residual'].max():.3g} 倍、F = 0 から始める"
+            f"と {10 ** grown['identity'].max():.3g} 倍（シード {n} 個）",
         ),
         Claim(
             bool(max(v.max() for v in values.values()) < 100),

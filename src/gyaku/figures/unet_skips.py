@@ -140,7 +140,7 @@ def _overlaps(ax: Any, data: dict[str, Any], say: Say) -> None:
         low, high = interval(values)
         ax.hlines(places + shift, low, high, color=HUES[kind], linewidth=2)
         ax.plot(values.mean(axis=0), places + shift, "o", color=HUES[kind], markersize=7)
-        label(ax, float(high[0]), shift, say(*NAMES[kind]), HUES[kind])
+        label(ax, 0.62, 2.3 * shift, say(*NAMES[kind]), HUES[kind])
     ax.set_yticks(places, names)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel="IoU")
