@@ -40,7 +40,7 @@ EXPERIMENT = Experiment(
 SIDE, DEPTH, WIDTH, BATCH, RATE, SHOWN = 32, 3, 8, 10, 0.005, 5
 GROUND_WEIGHT = 0.2  # six pixels of seven are ground: without a weight a net answers nothing else for many epochs
 KINDS = {"skips": True, "plain": False}
-LEVELS = {"quick": (300, 8, 3), "default": (1200, 20, 4), "full": (4000, 40, 10)}  # scenes, epochs, seeds
+LEVELS = {"quick": (200, 8, 2), "default": (1200, 20, 4), "full": (4000, 40, 10)}  # scenes, epochs, seeds
 NAMES = {"skips": ("with skips", "スキップあり"), "plain": ("without", "スキップなし")}
 HUES = {"skips": COLOURS["residual"], "plain": COLOURS["plain"]}
 
