@@ -296,8 +296,8 @@ def _two_ways(ax: Any, data: dict[str, Any], say: Say) -> None:
     ax.text(middle, 0.62, text, ha="center", va="bottom", color=COLOURS["backward"], fontsize=13)
     _equation(ax, middle, g, say)
     forward_text, backward_text = say("values, forward", "値（順伝播）"), say("gradients, backward", "勾配（逆伝播）")
-    ax.text(-0.3, HIGH - 0.7, forward_text, color=COLOURS["forward"], fontsize=14)
-    ax.text(-0.3, HIGH - 1.3, backward_text, color=COLOURS["backward"], fontsize=14)
+    ax.text(10.5, HIGH - 0.7, forward_text, color=COLOURS["forward"], fontsize=14)
+    ax.text(10.5, HIGH - 1.3, backward_text, color=COLOURS["backward"], fontsize=14)
 
 
 def _equation(ax: Any, middle: float, g: Arrays, say: Say) -> None:
