@@ -16,7 +16,8 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 INTRODUCTION = """# Benchmarks
 
 Made by `python -m benchmarks.compiled.page` from `benchmarks/results`; every number is measured by `make bench`
-(`python -m benchmarks compiled` for the compiled step alone). A target that was missed says so.
+(`python -m benchmarks compiled` for the compiled step alone, `python -m benchmarks.compiled --help` for parts of it). A
+target that was missed says so.
 """
 HOW = """## How the compiled step is measured
 
@@ -78,8 +79,13 @@ def _speed() -> list[str]:
         return []
     found = json.loads(path.read_text(encoding="utf-8"))
     workloads = found["workloads"]
-    busy = f"Processes that wanted a core in the minute before: {found['load_before']:.1f}."
-    parts = ["## The compiled step\n", table(speed.HEAD, speed.ratios(workloads)), "", busy, "", foot(found["machine"])]
+    feet: dict[str, list[str]] = {}  # workloads may have been measured one by one
+    for key, one in workloads.items():
+        feet.setdefault(foot(one.get("machine", found["machine"])), []).append(WORKLOADS[key].key)
+    parts = ["## The compiled step\n", table(speed.HEAD, speed.ratios(workloads)), ""]
+    loads = [one.get("load_before", found.get("load_before", 0.0)) for one in workloads.values()]
+    parts += [f"Processes that wanted a core in the minute before: at most {max(loads):.1f}.", ""]
+    parts += [text if len(feet) == 1 else f"{', '.join(keys)}: {text}" for text, keys in feet.items()]
     parts += ["", HOW]
     parts.append("## Every form\n")
     for key, one in workloads.items():

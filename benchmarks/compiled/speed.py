@@ -7,6 +7,7 @@ the same rows, and their losses are compared first.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import save, table, verdict
+from benchmarks.common import RESULTS, machine, save, table, verdict
 from benchmarks.compiled import floor
 from benchmarks.compiled.turns import Contender, Failed, Peer, in_turns
 from benchmarks.compiled.workloads import WORKLOADS, Workload
 
 FIRST, ROUNDS, KEPT, AT_LEAST, HOPELESS = 2, 9, 2, 0.04, 6
+SAVED = RESULTS / "compiled_speed.json"
 NAMES = {"gyaku": "Gyaku", "torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn", "floor": "floor"}
 
 
@@ -208,8 +210,14 @@ HEAD = ["workload", "best form", "Gyaku (µs a step)", "theirs", "times faster",
 
 
 def main(keys: list[str] | None = None, rounds: int = ROUNDS) -> None:
-    """Measure, print and save."""
+    """Measure workloads (all unless named), print, and save beside what is known of the others."""
     busy = os.getloadavg()[0]
     found = run(keys or list(WORKLOADS), rounds)
-    text = table(HEAD, ratios(found)) + f"\n\nProcesses that wanted a core in the minute before: {busy:.1f}."
-    save("compiled_speed", text, {"load_before": busy, "workloads": found})
+    about = machine()
+    known = json.loads(SAVED.read_text(encoding="utf-8")) if keys and SAVED.is_file() else {"workloads": {}}
+    for one in known["workloads"].values():
+        one.setdefault("machine", known.get("machine"))
+    new = {key: one | {"machine": about, "load_before": busy} for key, one in found.items()}
+    workloads = {key: (known["workloads"] | new)[key] for key in WORKLOADS if key in known["workloads"] | new}
+    text = table(HEAD, ratios(workloads)) + f"\n\nProcesses that wanted a core in the minute before: {busy:.1f}."
+    save("compiled_speed", text, {"workloads": workloads})
