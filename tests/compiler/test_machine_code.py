@@ -16,6 +16,7 @@ from gyaku.compiler import pool
 from gyaku.compiler.cpu import Executable
 from gyaku.compiler.machine import is_x86
 from gyaku.compiler.pace import Pace, sensible_threads
+from gyaku.compiler.plan import Plan
 from gyaku.compiler.primitives import PRIMITIVES
 
 RNG = np.random.default_rng(5)
@@ -178,6 +179,16 @@ def test_products_of_all_sizes_and_orders(dtype: str) -> None:
 
         for threads in (1, 2):
             compare(write, [a, c, *turned], threads, ulps=8 * k)
+
+
+def test_a_product_whose_rows_share_places_in_the_cache_is_packed() -> None:
+    a, b = numbers(33, 40), numbers(40, 1024)
+    part = (slice(None), slice(0, 1000))  # the last group of columns is not full
+    p = program(lambda write, x, y: write("matmul", x, y), [a, b])
+    assert [task.kernel.kind for task in Plan(p, 1, (), lambda dtype: 8).tasks] == ["pack", "product"]
+    for threads in (1, 2):
+        compare(lambda write, x, y: write("matmul", x, y), [a, b], threads, ulps=64)
+        compare(lambda write, x, y: write("matmul", x, write("slice", y, key=part)), [a, b], threads, ulps=64)
 
 
 def test_products_with_vectors_and_stacks() -> None:
