@@ -15,8 +15,10 @@ from gyaku.backend import convolution as formula
 from gyaku.backend.convolution import Geometry
 from gyaku.compiler import recompute
 from gyaku.compiler.channels import channels_last
+from gyaku.compiler.convolution import flops
 from gyaku.compiler.emit import module_of
 from gyaku.compiler.interpret import Executable as Interpreter
+from gyaku.compiler.interpret import flops_of
 from gyaku.compiler.primitives import infer
 from gyaku.compiler.program import Equation, Program, Var
 
@@ -91,6 +93,18 @@ def test_the_turned_program_means_the_same(name: str) -> None:
     assert CASES[name][-1] > 1 or not any(e.op.startswith("conv") for e in turned.equations)
     for a, right in zip(Interpreter(turned).run(arrays), wanted(name, arrays), strict=True):
         assert distance(a, right) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["3x3, 16 to 16", "stride 2", "dilation and stride", "line"])
+def test_flops_are_those_of_the_definition_before_and_after_turning(name: str) -> None:
+    program, _ = problem(name, "float32")
+    n, c, l, size, kernel, *rest = CASES[name]
+    places = np.prod(Geometry(*rest).out(size, kernel))
+    counted = 2 * n * c * l * int(np.prod(kernel)) * int(places)
+    assert [flops_of(e) for e in program.equations] == [counted] * 3
+    turned = [flops(e) for e in channels_last(program).equations if e.op.startswith("correlate")]
+    assert turned[0] == turned[2] == counted
+    assert turned[1] >= counted, "the phases also walk over what the border cuts off"
 
 
 def test_nan_and_infinity_reach_what_the_formula_lets_them_reach() -> None:

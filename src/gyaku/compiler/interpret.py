@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gyaku.compiler.convolution import CONVOLUTIONS
+from gyaku.compiler.convolution import flops as convolution_flops
 from gyaku.compiler.primitives import PRIMITIVES
 from gyaku.compiler.program import Equation, Program, Var
 
@@ -115,6 +117,8 @@ def bytes_of(e: Equation) -> int:
 def flops_of(e: Equation) -> int:
     """Return the floating-point operations of an equation (a multiply-add counts two)."""
     kind = PRIMITIVES[e.op].kind
+    if e.op in CONVOLUTIONS:
+        return convolution_flops(e)
     if kind == "product":
         return 2 * e.output.size * e.vars[0].shape[0 if e.param("ta") else -1]
     if kind == "elementwise" and e.output.dtype.kind == "f":
