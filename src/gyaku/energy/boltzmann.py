@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, ShapeError
 from gyaku.energy.units import Bernoulli, states
-from gyaku.energy.values import Momentum, batches, bernoulli, check_alive, checked_options, checked_visible, is_size
+from gyaku.energy.values import (
+    Momentum,
+    batches,
+    bernoulli,
+    check_alive,
+    checked_chains,
+    checked_options,
+    checked_visible,
+    holding,
+    is_size,
+)
 from gyaku.ops.activation import sigmoid_of
 
 Array = NDArray[Any]
@@ -108,11 +118,7 @@ class BoltzmannMachine:
     def exact_gradient(self, v: Any) -> tuple[Array, Array]:
         """Return d(mean log p(v)) by W (as a symmetric matrix of pairs) and by b: data's statistics minus model's."""
         v = self.checked(v, "BoltzmannMachine.exact_gradient").astype(np.float64)
-        data = self._data_statistics(v)
-        model, mean = self.statistics()
-        g = data[0] - model
-        np.fill_diagonal(g, 0.0)
-        return g, data[1] - mean
+        return _difference(self._data_statistics(v), self.statistics())
 
     def _data_statistics(self, v: Array) -> tuple[Array, Array]:
         """Return E[s s'] and E[s] with visible units at the data and hidden ones by their posterior."""
@@ -137,17 +143,17 @@ class BoltzmannMachine:
 
         ``clamp`` is (mask, values), each (n_visible,): visible units held, the rest is completed. Same seed, same bits.
         """
-        if not is_size(n) or steps < 1:
-            raise ArgumentError("BoltzmannMachine.sample", "n >= 1 and steps >= 1", f"{n} and {steps}")
-        generator = Generator(seed).split("BoltzmannMachine.sample")
+        where = "BoltzmannMachine.sample"
+        checked_chains(where, n, steps)
+        generator = Generator(seed).split(where)
         s, held = bernoulli(np.full((n, self.size), 0.5, self.dtype), generator), None
         if clamp is not None:
-            mask, values = np.asarray(clamp[0], bool), np.asarray(clamp[1], self.dtype)
-            if mask.shape != (self.n_visible,) or values.shape != mask.shape:
-                got = f"{mask.shape} and {values.shape}"
-                raise ShapeError("BoltzmannMachine.sample", f"clamp=(mask, values) of shape ({self.n_visible},)", got)
+            mask = np.asarray(clamp[0], bool)
+            if mask.shape != (self.n_visible,):  # one for all chains: a sweep goes unit by unit
+                raise ShapeError(where, f"a mask of shape ({self.n_visible},) in clamp", str(mask.shape))
             held = np.concatenate([mask, np.zeros(self.n_hidden, bool)])
-            s[:, : self.n_visible] = np.where(mask, values, s[:, : self.n_visible])
+            shown = s[:, : self.n_visible]
+            shown[...] = holding((mask, clamp[1]), shown.shape, self.checked, where)(shown)
         for _ in range(steps):
             s = self.gibbs(s, generator, held)
         return s[:, : self.n_visible]
@@ -165,7 +171,10 @@ class BoltzmannMachine:
         """
         if rule not in ("exact", "pcd"):
             raise ArgumentError("BoltzmannMachine.fit", "rule 'exact' or 'pcd'", repr(rule))
-        checked_options("BoltzmannMachine.fit", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum)
+        checked_options(
+            "BoltzmannMachine.fit", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum,
+            weight_decay=weight_decay,
+        )  # fmt: skip
         x, stream = self.checked(x, "BoltzmannMachine.fit"), Generator(seed).split("BoltzmannMachine.fit")
         if not self.b.any():
             self.b[: self.n_visible] = Bernoulli(self.n_visible).first_biases(x)
@@ -179,11 +188,16 @@ class BoltzmannMachine:
                         chains = self.gibbs(chains, generator)
                 model = self.statistics() if rule == "exact" else (chains.T @ chains / _CHAINS, chains.mean(0))
                 data = self._data_statistics(x[chosen].astype(np.float64))
-                g = data[0] - model[0]
-                np.fill_diagonal(g, 0.0)
-                ascent.step([g.astype(self.dtype), (data[1] - model[1]).astype(self.dtype)], lr, momentum, weight_decay)
+                ascent.step([g.astype(self.dtype) for g in _difference(data, model)], lr, momentum, weight_decay)
             check_alive([self.W, self.b], f"BoltzmannMachine.fit, epoch {epoch}", lr)
             rows.append({"epoch": epoch, "lr": lr, "largest": float(np.abs(self.W).max())})
             if on_epoch is not None:
                 on_epoch(rows[-1])
         return rows
+
+
+def _difference(data: tuple[Array, Array], model: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Return the data's statistics minus the model's; a unit has no connection to itself."""
+    pairs = data[0] - model[0]
+    np.fill_diagonal(pairs, 0.0)
+    return pairs, data[1] - model[1]

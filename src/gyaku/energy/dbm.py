@@ -13,12 +13,21 @@ from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, DataError, ShapeError
 from gyaku.energy import bipartite, dbm_train
 from gyaku.energy.annealing import LogZ, annealed_log_z
-from gyaku.energy.values import bernoulli, checked_visible, is_size, sigmoid_network
+from gyaku.energy.values import (
+    Clamp,
+    begun,
+    bernoulli,
+    checked_chains,
+    checked_visible,
+    holding,
+    is_size,
+    load_into,
+    sigmoid_network,
+)
 from gyaku.models import MLP
 from gyaku.ops.activation import sigmoid_of
 
 Array = NDArray[Any]
-Clamp = tuple[Array, Array]
 _FORMAT = "dbm"
 
 
@@ -194,14 +203,12 @@ class DBM:
         return np.asarray(-self.energy(wide) + sum(_entropy(h) for h in wide[1:]) - log_z)
 
     # -- samples -------------------------------------------------------------------------------------------------------
-    def sweep(self, layers: list[Array], generator: Generator, clamp: Clamp | None = None) -> list[Array]:
+    def sweep(self, layers: list[Array], generator: Generator) -> list[Array]:
         """Return the states after one Gibbs sweep: the odd layers given the even ones, then the even ones."""
         layers = list(layers)
         for start in (1, 0):
             for r in range(start, self.depth + 1, 2):
                 layers[r] = bernoulli(self.means(layers, r), generator)
-        if clamp is not None:
-            layers[0] = np.where(clamp[0], clamp[1], layers[0]).astype(self.dtype)
         return layers
 
     def start(self, n: int, generator: Generator) -> list[Array]:
@@ -224,19 +231,17 @@ class DBM:
         ``start``: visible rows to begin from, else random states. ``means``: the probabilities of the last sweep
         instead of draws from them. Same seed, same bits.
         """
-        generator = Generator(seed).split("DBM.sample")
-        layers = self.start(n, generator)
+        where = "DBM.sample"
+        checked_chains(where, n, steps)
+        generator, shape = Generator(seed).split(where), (n, self.sizes[0])
+        hold, layers = holding(clamp, shape, self.checked, where), self.start(n, generator)
         if start is not None:
-            given = self.checked(start, "DBM.sample")
-            layers = [bernoulli(h, generator) for h in self.upward(np.broadcast_to(given, (n, self.sizes[0])))]
-        if clamp is not None:
-            mask, values = np.asarray(clamp[0], dtype=bool), np.asarray(clamp[1], dtype=self.dtype)
-            clamp = np.broadcast_to(mask, (n, self.sizes[0])), np.broadcast_to(values, (n, self.sizes[0]))
-            layers[0] = np.where(*clamp, layers[0]).astype(self.dtype)
+            layers = [bernoulli(h, generator) for h in self.upward(begun(start, shape, self.checked, where))]
+        layers[0] = hold(layers[0])
         for _ in range(steps):
-            layers = self.sweep(layers, generator, clamp)
-        shown = self.means(layers, 0) if means else layers[0]
-        return np.where(*clamp, shown) if clamp is not None else shown
+            layers = self.sweep(layers, generator)
+            layers[0] = hold(layers[0])
+        return hold(self.means(layers, 0)) if means else layers[0]
 
     def reconstruct(self, v: Any) -> Array:
         """Return the visible means given the mean-field means of the layer above, (N, D)."""
@@ -314,11 +319,7 @@ class DBM:
 
     def load_arrays(self, arrays: dict[str, Array]) -> DBM:
         """Take parameters of ``arrays`` and return self. Raises ``ShapeError`` for a missing or another shape."""
-        for name, own in self.arrays().items():
-            if name not in arrays or arrays[name].shape != own.shape:
-                got = str(arrays[name].shape) if name in arrays else "no such array"
-                raise ShapeError("DBM.load_arrays", f"{name} of shape {own.shape}", got)
-            own[...] = arrays[name]
+        load_into(self.arrays(), arrays, "DBM.load_arrays")
         return self
 
 

@@ -15,7 +15,7 @@ from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError
 from gyaku.energy.pair import Pair
 from gyaku.energy.units import Bernoulli
-from gyaku.energy.values import Momentum, batches, check_alive, checked_options
+from gyaku.energy.values import Momentum, batches, check_alive, checked_options, nothing
 
 if TYPE_CHECKING:
     from gyaku.energy.dbm import DBM
@@ -24,10 +24,6 @@ Array = NDArray[Any]
 Row = dict[str, Any]
 Told = Callable[[Row], Any]
 Moved = Callable[[int], Any]
-
-
-def nothing(_: Any) -> None:
-    """Do nothing."""
 
 
 def pretrain(
@@ -51,7 +47,9 @@ def pretrain(
     layers, put together with single weights, stand where they were trained. A layer's bias is the mean of those
     of the two pairs it was part of.
     """
-    checked_options("DBM.pretrain", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum)
+    checked_options(
+        "DBM.pretrain", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum, weight_decay=weight_decay
+    )
     rows: list[Row] = []
     below: list[Array] = []
     for r in range(1, machine.depth + 1):
@@ -97,7 +95,9 @@ def fit(
     The data's statistics are those of ``steps`` rounds of mean field; the model's come from ``chains`` persistent Gibbs
     chains, moved by ``k`` sweeps an update.
     """
-    checked_options("DBM.fit", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum)
+    checked_options(
+        "DBM.fit", epochs=epochs, batch_size=batch_size, lr=lr, k=k, momentum=momentum, weight_decay=weight_decay
+    )
     if chains < 1 or steps < 1:
         raise ArgumentError("DBM.fit", "chains >= 1 and steps >= 1", f"{chains} and {steps}")
     stream, rows = Generator(seed).split("DBM.fit"), []

@@ -13,12 +13,22 @@ from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, DataError, ShapeError, UnknownNameError
 from gyaku.energy import dbn_train
 from gyaku.energy.rbm import RBM
-from gyaku.energy.values import bernoulli, checked_visible, is_size, sigmoid_network
+from gyaku.energy.units import KINDS
+from gyaku.energy.values import (
+    Clamp,
+    begun,
+    bernoulli,
+    checked_chains,
+    checked_visible,
+    holding,
+    is_size,
+    load_into,
+    sigmoid_network,
+)
 from gyaku.models import MLP
 from gyaku.ops.activation import sigmoid_of
 
 Array = NDArray[Any]
-Clamp = tuple[Array, Array]
 _FORMAT = "dbn"
 UNITS = ("bernoulli", "gaussian")
 
@@ -57,6 +67,7 @@ class DBN:
         if units not in UNITS:
             raise UnknownNameError("DBN", units, UNITS, what="units")
         self.units, self.dtype, self.seed = units, np.dtype(dtype), int(seed)
+        self._shown = KINDS[units](visible)
         stream, pairs = Generator(seed).split("DBN"), list(zip(self.sizes, self.sizes[1:], strict=False))
         self.W = [(0.01 * stream.split(r).normal(pair)).astype(self.dtype) for r, pair in enumerate(pairs, start=1)]
         self.G = [w.copy() for w in self.W[:-1]]
@@ -93,13 +104,11 @@ class DBN:
         """Return the means of layer r-1 given layer r, by the generative weights (the RBM's at the top)."""
         w = self.W[r - 1] if r == self.depth else self.G[r - 1]
         pre = h @ w.T + self.b[r - 1]
-        return np.asarray(pre if r == 1 and self.units == "gaussian" else sigmoid_of(np, pre))
+        return np.asarray(self._shown.mean(np, pre) if r == 1 else sigmoid_of(np, pre))
 
     def drawn(self, means: Array, r: int, generator: Generator) -> Array:
         """Return draws of layer r from its means."""
-        if r == 0 and self.units == "gaussian":
-            return means + generator.normal(means.shape, self.dtype)
-        return bernoulli(means, generator)
+        return self._shown.draw(means, generator) if r == 0 else bernoulli(means, generator)
 
     def transform(self, v: Any) -> Array:
         """Return the means of the top layer, (N, units): the code of the visible rows."""
@@ -155,24 +164,22 @@ class DBN:
         hidden layer; in a deeper network the recognition stands for the posterior. ``means=False`` draws the visible
         units, too. Same seed, same bits.
         """
-        generator = Generator(seed).split("DBN.sample")
-        mask, values = (np.zeros((), bool), np.zeros((), self.dtype)) if clamp is None else clamp
-        mask, values = (np.broadcast_to(np.asarray(a), (n, self.sizes[0])) for a in (mask, values))
-        v = bernoulli(np.full((n, self.sizes[0]), 0.5, dtype=self.dtype), generator)
-        if start is not None:
-            v = np.broadcast_to(self.checked(start, "DBN.sample"), v.shape)
-        v = np.where(mask, values, v).astype(self.dtype)
+        where = "DBN.sample"
+        checked_chains(where, n, steps)
+        generator, shape = Generator(seed).split(where), (n, self.sizes[0])
+        hold = holding(clamp, shape, self.checked, where)
+        v = bernoulli(np.full(shape, 0.5, dtype=self.dtype), generator)
+        v = hold(v if start is None else begun(start, shape, self.checked, where))
         top = self._upwards(v, generator)
         for _ in range(steps):
             shown = self._downwards(top, generator) if clamp is not None or self.depth == 1 else None
             if shown is not None:
-                v = np.where(mask, values, self.drawn(shown, 0, generator)).astype(self.dtype)
-                top = self._upwards(v, generator)
+                top = self._upwards(hold(self.drawn(shown, 0, generator)), generator)
             else:
                 below = bernoulli(self.down(top, self.depth), generator)
                 top = bernoulli(self.up(below, self.depth), generator)
         shown = self._downwards(top, generator)
-        return np.where(mask, values, shown if means else self.drawn(shown, 0, generator)).astype(self.dtype)
+        return hold(shown if means else self.drawn(shown, 0, generator))
 
     def _upwards(self, v: Array, generator: Generator) -> Array:
         for r in range(1, self.depth + 1):
@@ -203,11 +210,7 @@ class DBN:
 
     def load_arrays(self, arrays: dict[str, Array]) -> DBN:
         """Take parameters of ``arrays`` and return self. Raises ``ShapeError`` for a missing or another shape."""
-        for name, own in self.arrays().items():
-            if name not in arrays or arrays[name].shape != own.shape:
-                got = str(arrays[name].shape) if name in arrays else "no such array"
-                raise ShapeError("DBN.load_arrays", f"{name} of shape {own.shape}", got)
-            own[...] = arrays[name]
+        load_into(self.arrays(), arrays, "DBN.load_arrays")
         return self
 
     def architecture(self) -> dict[str, Any]:

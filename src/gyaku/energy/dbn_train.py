@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
-from gyaku.energy.values import batches, bernoulli, check_alive, checked_options
+from gyaku.energy.values import batches, bernoulli, check_alive, checked_options, nothing
 
 if TYPE_CHECKING:
     from gyaku.energy.dbn import DBN
@@ -21,10 +21,6 @@ Array = NDArray[Any]
 Row = dict[str, Any]
 Told = Callable[[Row], Any]
 Moved = Callable[[int], Any]
-
-
-def nothing(_: Any) -> None:
-    """Do nothing."""
 
 
 def fit(net: DBN, x: Array, *, on_epoch: Told = nothing, on_batch: Moved = nothing, **options: Any) -> list[Row]:

@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator
-from gyaku.base.errors import ArgumentError, DataError, ShapeError, UnknownNameError
+from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
 from gyaku.energy import bipartite, rbm_train
 from gyaku.energy.annealing import LogZ, annealed_log_z
 from gyaku.energy.units import KINDS, Units
-from gyaku.energy.values import checked_visible, is_size
+from gyaku.energy.values import Clamp, begun, checked_chains, checked_visible, holding, is_size, load_into
 
 Array = NDArray[Any]
-Clamp = tuple[Any, Any]
 _FORMAT = "rbm"
 
 
@@ -180,33 +179,20 @@ class RBM:
         ``start``: visible rows to begin from, else draws given random hidden units. ``means``: the means of the last
         sweep instead of draws from them. Same seed, same bits.
         """
-        if not is_size(n) or steps < 1:
-            raise ArgumentError("RBM.sample", "n >= 1 and steps >= 1", f"{n} and {steps}")
-        generator = Generator(seed).split("RBM.sample")
-        hold = self._holding(n, clamp)
+        where = "RBM.sample"
+        checked_chains(where, n, steps)
+        generator, shape = Generator(seed).split(where), (n, self.visible.size)
+        hold = holding(clamp, shape, self.checked, where)
         if start is None:
             even = self.hidden.mean(np, np.zeros((n, self.hidden.size), self.dtype))
             v = self.sample_visibles(self.hidden.draw(even, generator), generator)
         else:
-            v = np.broadcast_to(self.checked(start, "RBM.sample"), (n, self.visible.size))
+            v = begun(start, shape, self.checked, where)
         v = hold(v)
         for step in range(steps):
             mean = self.mean_visibles(self.sample_hiddens(v, generator))
             v = hold(mean if means and step == steps - 1 else self.visible.draw(mean, generator))
         return v
-
-    def _holding(self, n: int, clamp: Clamp | None) -> Callable[[Array], Array]:
-        if clamp is None:
-            return lambda v: v
-        shape = (n, self.visible.size)
-        try:
-            mask = np.broadcast_to(np.asarray(clamp[0], dtype=bool), shape)
-            values = np.broadcast_to(np.asarray(clamp[1], dtype=self.dtype), shape)
-        except ValueError as error:
-            got = " and ".join(str(np.shape(a)) for a in clamp)
-            raise ShapeError("RBM.sample", f"clamp=(mask, values) that fit {shape}", got) from error
-        self.checked(np.where(mask, values, self.dtype.type(0)), "RBM.sample")
-        return lambda v: np.where(mask, values, v)
 
     # -- training --------------------------------------------------------------------------------------------------
     def fit(
@@ -241,11 +227,7 @@ class RBM:
 
     def load_arrays(self, arrays: dict[str, Array]) -> RBM:
         """Take parameters of ``arrays`` and return self. Raises ``ShapeError`` for a missing or another shape."""
-        for name, own in self.arrays().items():
-            if name not in arrays or arrays[name].shape != own.shape:
-                got = str(arrays[name].shape) if name in arrays else "no such array"
-                raise ShapeError("RBM.load_arrays", f"{name} of shape {own.shape}", got)
-            own[...] = arrays[name]
+        load_into(self.arrays(), arrays, "RBM.load_arrays")
         return self
 
     def architecture(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gyaku.backend.random import Generator
 from gyaku.compiler import compile as compiled
 from gyaku.core.tensor import Tensor, new_tensor
 from gyaku.energy.units import Units
+from gyaku.energy.values import move
 
 if TYPE_CHECKING:
     from gyaku.energy.rbm import RBM
@@ -111,7 +112,7 @@ def _function(machine: RBM, options: Options, chains: Tensor, activity: Tensor) 
         if persistent:
             chains._array[...] = last
         for p, s, g in zip(params, speeds, direction):
-            _move(p._array, s._array, g, *hyper)
+            move(p._array, s._array, g, *hyper)
         return new_tensor(error)
 
     return step
@@ -141,10 +142,3 @@ def _pull(xp: Any, activity: Any, h: Any, sparse: tuple[float, float]) -> Any:
     q = 0.9 * activity + 0.1 * (xp.sum(h, axis=0) / h.shape[0])
     activity[...] = q
     return cost * (target - q)
-
-
-def _move(p: Any, speed: Any, g: Any, lr: float, momentum: float, decay: float) -> None:
-    """u <- momentum u + lr (g - decay W), W <- W + u; biases do not decay."""
-    u = momentum * speed + lr * (g - decay * p if decay and p.ndim == 2 else g)
-    speed[...] = u
-    p[...] = p + u

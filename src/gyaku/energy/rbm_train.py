@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gyaku.backend.random import Generator
 from gyaku.base.errors import ArgumentError, UnknownNameError
 from gyaku.energy.rbm_step import Stepper, can_step
-from gyaku.energy.values import Momentum, batches, check_alive, checked_options
+from gyaku.energy.values import Momentum, batches, check_alive, checked_options, is_whole
 
 if TYPE_CHECKING:
     from gyaku.energy.rbm import RBM
@@ -47,14 +47,16 @@ class Options:
     def check(self) -> None:
         """Raise ``ArgumentError`` or ``UnknownNameError`` for a setting outside its range."""
         o = self
-        checked_options("RBM.fit", epochs=o.epochs, batch_size=o.batch_size, lr=o.lr, k=o.k, momentum=o.momentum)
+        checked_options(
+            "RBM.fit", epochs=o.epochs, batch_size=o.batch_size, lr=o.lr, k=o.k, momentum=o.momentum,
+            weight_decay=o.weight_decay,
+        )  # fmt: skip
         if o.rule not in RULES:
             raise UnknownNameError("RBM.fit", o.rule, RULES, what="rule")
         if o.sparsity is not None and not 0.0 < o.sparsity < 1.0:
             raise ArgumentError("RBM.fit", "0 < sparsity < 1", str(o.sparsity))
-        if o.chains < 1 or not 0 <= o.weight_decay < np.inf or not 0 <= o.sparsity_cost < np.inf:
-            got = f"{o.chains}, {o.weight_decay} and {o.sparsity_cost}"
-            raise ArgumentError("RBM.fit", "chains >= 1, weight_decay >= 0 and sparsity_cost >= 0", got)
+        if not is_whole(o.chains) or o.chains < 1 or not 0 <= o.sparsity_cost < np.inf:
+            raise ArgumentError("RBM.fit", "chains >= 1 and sparsity_cost >= 0", f"{o.chains} and {o.sparsity_cost}")
 
 
 class Source(Protocol):
@@ -123,13 +125,13 @@ class Trainer:
         """Make one update and return the squared reconstruction error of a unit."""
         h = self.machine.mean_hiddens(v)
         model = self.source(v, h, generator)
-        data = (v.T @ h / len(v), v.mean(0), h.mean(0))
-        direction = [a - b for a, b in zip(data, model, strict=True)]
+        error = float(np.square(v - self.machine.mean_visibles(h)).mean())
+        direction = [a - b for a, b in zip(_averages(v, h), model, strict=True)]
         if self.options.sparsity is not None:
             self._towards_sparsity(direction, v, h)
         o = self.options
         self.ascent.step(direction, o.lr, o.momentum, o.weight_decay)
-        return float(np.square(v - self.machine.mean_visibles(h)).mean())
+        return error
 
     def _towards_sparsity(self, direction: list[Array], v: Array, h: Array) -> None:
         """Add the pull of the mean activity q towards the target p: p - q at the hidden units' inputs."""

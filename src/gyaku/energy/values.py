@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,19 @@ from gyaku.core.tensor import new_tensor
 from gyaku.models import MLP
 
 Array = NDArray[Any]
+Clamp = tuple[Any, Any]  # mask of visible units, and their values
+Check = Callable[[Any, str], Array]
 _MOST = 1e3  # a weight beyond this has left every useful range: a sigmoid of it is 0 or 1
 
 
 def bernoulli(p: Array, generator: Generator) -> Array:
     """Return draws 0 or 1 with probabilities ``p``, in the dtype of ``p``."""
     return (generator.uniform(p.shape, np.float32 if p.dtype == np.float32 else np.float64) < p).astype(p.dtype)
+
+
+def is_whole(n: Any) -> bool:
+    """Return whether ``n`` is a whole number, Python's or NumPy's."""
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
 
 
 def is_size(n: Any) -> bool:
@@ -51,8 +58,55 @@ def checked_visible(v: Any, width: int, dtype: Any, where: str, *, binary: bool 
     return np.ascontiguousarray(v, dtype=dtype)
 
 
+def checked_chains(where: str, n: Any, steps: Any) -> None:
+    """Raise ``ArgumentError`` unless ``n`` chains can take ``steps`` sweeps."""
+    if not is_size(n) or not is_whole(steps) or steps < 1:
+        raise ArgumentError(where, "n >= 1 and steps >= 1", f"{n} and {steps}")
+
+
+def holding(clamp: Clamp | None, shape: tuple[int, int], check: Check, where: str) -> Callable[[Array], Array]:
+    """Return a function that puts the values of ``clamp`` (mask, values) into visible rows of ``shape``.
+
+    ``check`` is the machine's ``checked``. Raises what it raises, and ``ShapeError`` for parts that do not fit.
+    """
+    if clamp is None:
+        return lambda v: v
+    try:
+        mask, values = (np.broadcast_to(np.asarray(a), shape) for a in clamp)
+    except ValueError as error:
+        got = " and ".join(str(np.shape(a)) for a in clamp)
+        raise ShapeError(where, f"clamp=(mask, values) that fit {shape}", got) from error
+    mask = mask.astype(bool)
+    values = check(np.where(mask, values, 0), where)
+    return lambda v: np.where(mask, values, v)
+
+
+def begun(start: Any, shape: tuple[int, int], check: Check, where: str) -> Array:
+    """Return the visible rows that chains begin from: one for all, or one each. Raises ``ShapeError`` otherwise."""
+    rows = check(start, where)
+    if len(rows) not in (1, shape[0]):
+        raise ShapeError(where, f"start of 1 or {shape[0]} rows", f"{len(rows)} rows")
+    return np.broadcast_to(rows, shape)
+
+
+def load_into(own: Mapping[str, Array], arrays: Mapping[str, Array], where: str) -> None:
+    """Overwrite parameters by those of ``arrays``. Raises ``ShapeError`` for a missing one or another shape."""
+    for name, a in own.items():
+        if name not in arrays or arrays[name].shape != a.shape:
+            got = str(arrays[name].shape) if name in arrays else "no such array"
+            raise ShapeError(where, f"{name} of shape {a.shape}", got)
+        a[...] = arrays[name]
+
+
+def move(p: Any, speed: Any, g: Any, lr: float, momentum: float, decay: float) -> None:
+    """u <- m u + lr (g - decay W), W <- W + u, in array language; biases do not decay."""
+    u = momentum * speed + lr * (g - decay * p if decay and p.ndim == 2 else g)
+    speed[...] = u
+    p[...] = p + u
+
+
 class Momentum:
-    """Gradient ascent with momentum on arrays that are changed in place: u <- m u + lr (g - decay w), w <- w + u."""
+    """Gradient ascent with momentum (``move``) on arrays that are changed in place."""
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self.arrays = list(arrays)
@@ -61,9 +115,7 @@ class Momentum:
     def step(self, gradients: Sequence[Array], lr: float, momentum: float, decay: float = 0.0) -> None:
         """Take a step; ``decay`` pulls matrices, not biases, towards 0."""
         for a, u, g in zip(self.arrays, self.speed, gradients, strict=True):
-            u *= momentum
-            u += lr * (g - decay * a if decay and a.ndim == 2 else g)
-            a += u
+            move(a, u, g, lr, momentum, decay)
 
 
 def check_alive(arrays: Sequence[Array], where: str, lr: float) -> None:
@@ -74,17 +126,24 @@ def check_alive(arrays: Sequence[Array], where: str, lr: float) -> None:
         raise DivergedError(where, f"weights below {_MOST:g}", f"{largest:g}", hint=hint)
 
 
-def checked_options(where: str, *, epochs: int, batch_size: int, lr: float, k: int, momentum: float) -> None:
-    """Raise ``ArgumentError`` for a number of training outside its range."""
+def checked_options(
+    where: str, *, epochs: int, batch_size: int, lr: float, k: int, momentum: float, weight_decay: float = 0.0
+) -> None:
+    """Raise ``ArgumentError`` for a number of training that is none or outside its range."""
+    for name, whole, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1), ("k", k, 1)):
+        if not is_whole(whole) or whole < least:
+            raise ArgumentError(where, f"{name} >= {least}, a whole number", repr(whole))
     for name, value, good in (
-        ("epochs >= 0", epochs, epochs >= 0),
-        ("batch_size >= 1", batch_size, batch_size >= 1),
         ("lr > 0", lr, 0.0 < lr < np.inf),
-        ("k >= 1", k, k >= 1),
         ("0 <= momentum < 1", momentum, 0.0 <= momentum < 1.0),
+        ("weight_decay >= 0", weight_decay, 0.0 <= weight_decay < np.inf),
     ):
         if not good:
             raise ArgumentError(where, name, str(value))
+
+
+def nothing(_: Any) -> None:
+    """Do nothing: the listener of a training to which nobody listens."""
 
 
 def batches(n: int, size: int, generator: Generator) -> list[Array]:

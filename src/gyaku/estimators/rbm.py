@@ -127,8 +127,8 @@ class BernoulliRBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     def _options(self) -> Options:
         return Options(
-            1, self.batch_size, self.learning_rate, self.rule, self.k, self.momentum, self.weight_decay, None, 0.0,
-            self.batch_size, 0,
+            self.n_iter, self.batch_size, self.learning_rate, self.rule, self.k, self.momentum, self.weight_decay,
+            None, 0.0, self.batch_size, 0,
         )  # fmt: skip
 
     def _stream(self) -> Generator:
