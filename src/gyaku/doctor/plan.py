@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -200,8 +199,3 @@ def _pair(data: Any) -> Pair:
     x = x.astype(np.float32) if x.dtype == np.float64 or x.dtype.kind == "b" else x
     t = t.astype(np.float32) if t.dtype == np.float64 else t.astype(np.int64) if t.dtype.kind in "bu" else t
     return x, t
-
-
-def epochs_of(plan: Plan) -> float:
-    """Return how many times the run goes through the training part."""
-    return plan.steps / max(1, math.ceil(len(plan.x) / plan.batch_size))

@@ -18,7 +18,7 @@ from gyaku.figures.statistics import interval
 from gyaku.figures.style import COLOURS, INK, canvas, label
 from gyaku.figures.training import outputs, quickest_step, train
 from gyaku.models.unet import UNet
-from gyaku.train.metrics import confusion_matrix, intersection_over_union
+from gyaku.train.metrics import confusion_matrix, hit_rate, intersection_over_union
 
 EXPERIMENT = Experiment(
     "unet_skips",
@@ -71,7 +71,7 @@ def fit(kind: str, n: int, epochs: int, seeds: list[int], data: str, scenes: int
         )  # fmt: skip
         answers = outputs(net, x_test).argmax(axis=1)
         counts = confusion_matrix(answers.ravel(), t_test.ravel(), len(SCENE_CLASSES))
-        iou, right = intersection_over_union(counts), float(np.trace(counts) / counts.sum())
+        iou, right = intersection_over_union(counts), hit_rate(counts)
         found.append({"iou": iou, "pixels": right, "answers": answers[:SHOWN].astype(np.uint8)})
     return {name: np.array([each[name] for each in found]) for name in found[0]}
 

@@ -147,7 +147,7 @@ def pictures(found: Pretrained, data: Any, config: PretrainConfig) -> dict[str, 
     if not found.is_autoencoder:
         drawn = found.model.sample(_SAMPLES, steps=_STEPS, seed=config.seed)
         arrays["samples"] = drawn.reshape(-1, *data.input_shape)
-    if found.is_autoencoder and data.kind != "regression" and weights.shape and _code_is_flat(found):
+    if found.is_autoencoder and data.kind != "regression" and _code_is_flat(found):
         arrays |= {"codes": encode(found.model, rows[:_CODES]), "code_labels": labels[:_CODES]}
     return {name: np.ascontiguousarray(a) for name, a in arrays.items()}
 
