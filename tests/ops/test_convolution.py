@@ -206,6 +206,15 @@ def test_where_the_largest_is() -> None:
     assert y.tolist() == [[[[9.0, 9.0]]]] and where.tolist() == [[[[1, 2]]]] and where.dtype is gy.int64
 
 
+def test_where_nan_is_and_that_a_frame_is_no_place() -> None:
+    """As PyTorch says it; a place of -1 would read the last pixel."""
+    nan, low = float("nan"), float("-inf")
+    x = gy.tensor([[[[nan, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0], [0.0, 1.0, low, low], [2.0, 3.0, low, low]]]])
+    assert F.max_pool2d(x, 2, return_indices=True)[1].tolist() == [[[[0, 7], [13, 10]]]]
+    x = gy.full((1, 1, 2, 2), low)
+    assert F.max_pool2d(x, 2, stride=2, padding=1, return_indices=True)[1].tolist() == [[[[0, 1], [2, 3]]]]
+
+
 def test_interpolation_by_hand() -> None:
     x = gy.tensor([[[0.0, 4.0, 8.0]]])
     assert F.interpolate(x, 6).tolist() == [[[0, 0, 4, 4, 8, 8]]]

@@ -114,7 +114,7 @@ def max_pool2d(
 
     ``stride`` is the size of the window by default. The frame of ``padding`` counts as minus infinity. ``ceil_mode``
     keeps a last window that only begins inside. Derivative: gy at the largest number; at a tie at the first of them,
-    row by row. ``return_indices`` also returns where it is, as a whole number h W + w (without derivative).
+    row by row; nowhere in a window with NaN (PyTorch: at the NaN). ``return_indices`` also returns where it is, as a whole number h W + w (without derivative).
     Raises ``ArgumentError`` for more padding than half a window, ``ShapeError`` for a window larger than the input.
     """
     options = (stride, padding, dilation, ceil_mode)
@@ -136,15 +136,19 @@ def _max_pool(where: str, x: Any, kernel_size: Any, options: tuple[Any, ...], in
 
 
 def _places_of_largest(x: Any, y: Any, kernel: Sizes, geometry: Geometry) -> Any:
-    """Return for each window where its first largest number is, counted row by row in the plane."""
+    """Return for each window where its first largest number is (NaN, if one is there), counted row by row in the plane.
+
+    The frame is no place: where all is minus infinity, the first number of the picture itself counts.
+    """
     from gyaku.backend.namespace import namespace_of
 
     xp = namespace_of(x)
     numbered = xp.reshape(xp.arange(math.prod(x.shape[2:])), (1, 1, *x.shape[2:]))
-    places = _slices(xp, numbered, kernel, geometry, 0)
+    places = _slices(xp, numbered, kernel, geometry, -1)
     found = xp.zeros(y.shape, dtype=np.int64) - 1
     for part, place in zip(_slices(xp, x, kernel, geometry, -math.inf), places, strict=True):
-        found = xp.where(xp.logical_and(found < 0, part == y), place, found)
+        hit = xp.logical_or(part == y, xp.isnan(part))
+        found = xp.where(xp.logical_and(found < 0, hit), place, found)
     return found
 
 
