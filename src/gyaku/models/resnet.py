@@ -62,7 +62,7 @@ def _convolutions(before: int, inside: int, stride: int, block: str) -> list[tup
     """Return channels in, channels out, kernel and stride of a block's convolutions."""
     if block == "basic":
         return [(before, inside, 3, stride), (inside, inside, 3, 1)]
-    return [(before, inside, 1, 1), (inside, inside, 3, stride), (inside, 4 * inside, 1, 1)]
+    return [(before, inside, 1, 1), (inside, inside, 3, stride), (inside, _WIDER[block] * inside, 1, 1)]
 
 
 class ResNet(Described):

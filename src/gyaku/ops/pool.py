@@ -114,8 +114,9 @@ def max_pool2d(
 
     ``stride`` is the size of the window by default. The frame of ``padding`` counts as minus infinity. ``ceil_mode``
     keeps a last window that only begins inside. Derivative: gy at the largest number; at a tie at the first of them,
-    row by row; nowhere in a window with NaN (PyTorch: at the NaN). ``return_indices`` also returns where it is, as a whole number h W + w (without derivative).
-    Raises ``ArgumentError`` for more padding than half a window, ``ShapeError`` for a window larger than the input.
+    row by row; nowhere in a window with NaN (PyTorch: at the NaN). ``return_indices`` also returns where it is, as a
+    whole number h W + w (without derivative). Raises ``ArgumentError`` for more padding than half a window,
+    ``ShapeError`` for a window larger than the input.
     """
     options = (stride, padding, dilation, ceil_mode)
     return _max_pool("max_pool2d", input, kernel_size, options, return_indices, 2)
