@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gyaku.base.errors import ArgumentError, ShapeError
+from gyaku.base.errors import ArgumentError, DtypeError, ShapeError
 from gyaku.energy import DBM, DBN, RBM, BoltzmannMachine
 
 MACHINES: dict[str, Any] = {
@@ -84,3 +84,16 @@ def test_both_trainers_measure_the_error_before_they_move(rule: str, monkeypatch
     row = machine.fit(x, epochs=1, batch_size=20, lr=0.5, rule=rule)[0]
     assert row["reconstruction_error"] == pytest.approx(expected, rel=1e-12)
     assert machine.reconstruction_error(x) != pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [int, np.float16, "complex64", "no such", None])
+def test_machines_are_of_single_or_double_precision(dtype: Any) -> None:
+    for make in (
+        lambda: RBM(6, 4, dtype=dtype),
+        lambda: DBN(6, [4], dtype=dtype),
+        lambda: DBM(6, [4], dtype=dtype),
+        lambda: BoltzmannMachine(6, dtype=dtype),
+    ):
+        with pytest.raises(DtypeError, match="float32 or float64"):
+            make()
+    assert RBM(6, 4, dtype="float64").W.dtype == RBM(6, 4, dtype=np.dtype(np.float64)).W.dtype == np.float64

@@ -17,6 +17,7 @@ from gyaku.energy.values import (
     bernoulli,
     check_alive,
     checked_chains,
+    checked_dtype,
     checked_options,
     checked_visible,
     holding,
@@ -57,7 +58,7 @@ class BoltzmannMachine:
     def __init__(self, n_visible: int, n_hidden: int = 0, *, dtype: Any = np.float64, seed: int = 0) -> None:
         if not is_size(n_visible) or not (n_hidden == 0 or is_size(n_hidden)):
             raise ArgumentError("BoltzmannMachine", "n_visible >= 1 and n_hidden >= 0", f"{n_visible} and {n_hidden}")
-        self.n_visible, self.n_hidden, self.dtype = n_visible, n_hidden, np.dtype(dtype)
+        self.n_visible, self.n_hidden, self.dtype = n_visible, n_hidden, checked_dtype(dtype, "BoltzmannMachine")
         n = n_visible + n_hidden
         half = np.triu(0.01 * Generator(seed).split("BoltzmannMachine").normal((n, n)), 1)
         self.W, self.b = (half + half.T).astype(self.dtype), np.zeros(n, self.dtype)

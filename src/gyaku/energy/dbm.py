@@ -18,6 +18,7 @@ from gyaku.energy.values import (
     begun,
     bernoulli,
     checked_chains,
+    checked_dtype,
     checked_visible,
     holding,
     is_size,
@@ -64,7 +65,7 @@ class DBM:
         self.sizes = (visible, *hidden)
         if not hidden or not all(is_size(n) for n in self.sizes):
             raise ArgumentError("DBM", "visible and hidden units, whole numbers of at least 1", str(self.sizes))
-        self.bias, self.dtype, self.seed = bool(bias), np.dtype(dtype), int(seed)
+        self.bias, self.dtype, self.seed = bool(bias), checked_dtype(dtype, "DBM"), int(seed)
         stream = Generator(seed).split("DBM")
         self.W = [
             (0.01 * stream.split(f"W{r}").normal(shape)).astype(self.dtype)

@@ -19,6 +19,7 @@ from gyaku.energy.values import (
     begun,
     bernoulli,
     checked_chains,
+    checked_dtype,
     checked_visible,
     holding,
     is_size,
@@ -66,7 +67,7 @@ class DBN:
             raise ArgumentError("DBN", "visible and hidden units, whole numbers of at least 1", str(self.sizes))
         if units not in UNITS:
             raise UnknownNameError("DBN", units, UNITS, what="units")
-        self.units, self.dtype, self.seed = units, np.dtype(dtype), int(seed)
+        self.units, self.dtype, self.seed = units, checked_dtype(dtype, "DBN"), int(seed)
         self._shown = KINDS[units](visible)
         stream, pairs = Generator(seed).split("DBN"), list(zip(self.sizes, self.sizes[1:], strict=False))
         self.W = [(0.01 * stream.split(r).normal(pair)).astype(self.dtype) for r, pair in enumerate(pairs, start=1)]

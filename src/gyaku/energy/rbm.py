@@ -13,7 +13,16 @@ from gyaku.base.errors import ArgumentError, DataError, UnknownNameError
 from gyaku.energy import bipartite, rbm_train
 from gyaku.energy.annealing import LogZ, annealed_log_z
 from gyaku.energy.units import KINDS, Units
-from gyaku.energy.values import Clamp, begun, checked_chains, checked_visible, holding, is_size, load_into
+from gyaku.energy.values import (
+    Clamp,
+    begun,
+    checked_chains,
+    checked_dtype,
+    checked_visible,
+    holding,
+    is_size,
+    load_into,
+)
 
 Array = NDArray[Any]
 _FORMAT = "rbm"
@@ -57,7 +66,7 @@ class RBM:
         if not is_size(n_visible) or not is_size(n_hidden):
             raise ArgumentError("RBM", "numbers of units of at least 1", f"{n_visible} and {n_hidden}")
         self.visible, self.hidden = _units(visible, n_visible, "visible"), _units(hidden, n_hidden, "hidden")
-        self.dtype, self.seed = np.dtype(dtype), int(seed)
+        self.dtype, self.seed = checked_dtype(dtype, "RBM"), int(seed)
         self.W = (0.01 * Generator(seed).split("RBM").normal((n_visible, n_hidden))).astype(self.dtype)
         self.b, self.c = np.zeros(n_visible, self.dtype), np.zeros(n_hidden, self.dtype)
 

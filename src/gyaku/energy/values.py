@@ -35,6 +35,13 @@ def is_size(n: Any) -> bool:
     return type(n) is int and 1 <= n < 2**24
 
 
+def checked_dtype(dtype: Any, where: str) -> np.dtype[Any]:
+    """Return the dtype of a machine. Raises ``DtypeError`` for any but float32 and float64."""
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
+        raise DtypeError(where, "dtype float32 or float64", str(dtype)[:40])
+    return np.dtype(dtype)
+
+
 def checked_visible(v: Any, width: int, dtype: Any, where: str, *, binary: bool = True) -> Array:
     """Return visible data as rows (N, width): of values in [0, 1] where ``binary``, else of any finite ones.
 
