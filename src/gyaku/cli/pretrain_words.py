@@ -33,8 +33,8 @@ _TABLE = {
         "{part} 対数尤度 {value:.2f} ナット/サンプル (log Z は AIS、標準誤差 {error:.2f})",
     ),
     "bound": (
-        "{part} log-likelihood at least {value:.2f} nats a sample (log Z annealed, standard error {error:.2f})",
-        "{part} 対数尤度の下界 {value:.2f} ナット/サンプル (log Z は AIS、標準誤差 {error:.2f})",
+        "{part} log-likelihood at least {value:.2f} nats a sample (standard error of log Z {error:.2f}, 0: exact)",
+        "{part} 対数尤度の下界 {value:.2f} ナット/サンプル (log Z の標準誤差 {error:.2f}、0 は厳密値)",
     ),
     "train": ("train", "学習"),
     "dev": ("dev", "開発"),

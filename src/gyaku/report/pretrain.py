@@ -18,6 +18,7 @@ from gyaku.report.charts import Series, coloured_chart, line_chart
 from gyaku.report.page import environment
 from gyaku.report.pretrain_phrases import TABLE
 from gyaku.train.pretrain import read_pretrain_card
+from gyaku.train.pretrain_examine import DAMAGE
 from gyaku.train.run import ARRAYS, METRICS, REPORT, RESULTS, read_json
 
 _PARTS = ("test", "dev", "train")
@@ -156,7 +157,8 @@ def _strips(card: dict[str, Any], arrays: dict[str, Any], say: Phrases) -> list[
     ):  # fmt: skip
         if all(key in arrays for _, key in rows):
             shown = [(say(name) if name else "", _images(arrays[key], arrays["inputs"], bare)) for name, key in rows]
-            strips.append({"title": say(title), "note": say(note), "kind": "weights", "rows": shown})
+            noted = say(note, share=f"{100 * DAMAGE:g}")
+            strips.append({"title": say(title), "note": noted, "kind": "weights", "rows": shown})
     return strips
 
 

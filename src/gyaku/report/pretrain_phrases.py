@@ -94,8 +94,8 @@ TABLE = {
     ),
     "repaired": ("Damage undone", "ノイズ除去"),
     "repaired_note": (
-        "The same samples with 30 % of their values set to 0, and what the layers make of them.",
-        "値の 30 % を 0 にした同じサンプルと、それに対する層の出力。",
+        "The same samples with {share} % of their values set to 0, and what the layers make of them.",
+        "値の {share} % を 0 にした同じサンプルと、それに対する層の出力。",
     ),
     "completions": ("The other half", "残り半分の補完"),
     "completions_chain": (

@@ -23,7 +23,7 @@ from gyaku.train.probe import look_through
 Array = NDArray[Any]
 _ROWS = 2000  # at most so many rows of a part are judged
 _SHOWN, _FILTERS, _SAMPLES, _STEPS = 12, 64, 24, 1000
-_DAMAGE = 0.3
+DAMAGE = 0.3  # share of the values that are taken away from shown samples
 _PROBE = 256
 _CODES = 2000
 _EXACT, _CHAINS, STEPS = 16, 100, 5000
@@ -140,7 +140,7 @@ def pictures(found: Pretrained, data: Any, config: PretrainConfig) -> dict[str, 
     weights = found.first_weights()
     chosen = np.sort(Generator(config.seed).split("filters").permutation(len(weights))[:_FILTERS])
     arrays["filters"] = weights[chosen].reshape(len(chosen), *data.input_shape)
-    hurt = masking(_DAMAGE)(x, Generator(config.seed).split("damage"))
+    hurt = masking(DAMAGE)(x, Generator(config.seed).split("damage"))
     arrays |= {"damaged": hurt, "repaired": found.reconstruct(hurt)}
     if shape is not None:
         arrays |= _halves(found, x, config.seed)
