@@ -63,6 +63,9 @@ class BoltzmannMachine:
         half = np.triu(0.01 * Generator(seed).split("BoltzmannMachine").normal((n, n)), 1)
         self.W, self.b = (half + half.T).astype(self.dtype), np.zeros(n, self.dtype)
 
+    def __repr__(self) -> str:
+        return f"BoltzmannMachine({self.n_visible}, {self.n_hidden}, dtype={self.dtype.name!r})"
+
     @property
     def size(self) -> int:
         """The number of all units."""
