@@ -372,7 +372,7 @@ MISUSES: list[tuple[str, Callable[[], Any], str]] = [
     (
         "typo in an optimizer",
         lambda: optim.Adma,
-        "optim: expected a known name (Adadelta, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop, SGD, lr_scheduler, rules), got 'Adma'. Hint: did you mean 'Adam'?",
+        "optim: expected a known name (Adadelta, Adagrad, Adam, AdamW, LBFGS, NAdam, Optimizer, RAdam, RMSprop, SGD, lr_scheduler, rules), got 'Adma'. Hint: did you mean 'Adam'?",
     ),
     (
         "typo in a nonlinearity",
