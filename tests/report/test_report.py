@@ -15,6 +15,7 @@ from gyaku.base.errors import DataError
 from gyaku.base.png import png
 from gyaku.report import write_report
 from gyaku.report.axes import Scale, linear_ticks, number
+from gyaku.report.charts import BOTTOM, HEIGHT, TOP, Series, line_chart
 from gyaku.report.phrases import TABLE
 from gyaku.report.pictures import diverging
 
@@ -149,6 +150,29 @@ def test_png_is_read_back_by_pillow() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     assert np.array_equal(np.asarray(image.open(io.BytesIO(png(pixels)))), pixels)
     assert diverging(np.full((2, 2), np.nan)).startswith("data:image/png")
+
+
+def test_one_epoch_is_a_dot_and_not_an_empty_chart() -> None:
+    assert line_chart([Series("train", [1], [0.5], "red")], "epoch", "loss").count("<circle") == 1
+    gap = line_chart([Series("train", [1, 2, 3, 4], [0.5, None, 0.4, 0.3], "red")], "epoch", "loss")
+    assert gap.count("<circle") == 1 and gap.count('class="curve"') == 1
+    two = line_chart([Series("train", [1, 2], [0.5, 0.4], "red")], "epoch", "loss")
+    assert "<circle" not in two and 'class="curve"' in two
+
+
+def test_names_of_curves_keep_apart_and_stay_inside_the_chart() -> None:
+    ends = {"affine": 1.0, "conv1": 0.0, "conv2": 0.0, "output": 0.0}
+    chart = line_chart([Series(n, [0, 1], [0.5, v], "red") for n, v in ends.items()], "epoch", "units")
+    places = [float(y) for y in re.findall(r'y="([0-9.]+)" class="name"', chart)]
+    assert len(places) == 4 and all(b - a >= 13.9 for a, b in zip(places, places[1:], strict=False))
+    assert (
+        places[0] > TOP + 4 and places[-1] <= HEIGHT - BOTTOM + 4
+    )  # the highest is not moved for the sake of the lowest
+
+
+def test_only_a_name_too_long_is_squeezed() -> None:
+    assert "textLength" not in line_chart([Series("layer 1 dev", [1, 2], [0.5, 0.4], "red")], "epoch", "loss")
+    assert "textLength" in line_chart([Series("stage3.2.conv2.x", [1, 2], [0.5, 0.4], "red")], "epoch", "loss")
 
 
 def test_scales_and_numbers() -> None:

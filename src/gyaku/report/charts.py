@@ -176,14 +176,17 @@ def _mark(x: float, words: str, y: float) -> str:
 
 def _curve(s: Series, x: Scale, y: Scale) -> str:
     """Return one curve; a missing value leaves a gap, a single point a dot."""
-    path, pen = "", "M"
+    pieces: list[list[str]] = [[]]
     for a, b in zip(s.xs, s.ys, strict=True):
         if b is None or not math.isfinite(b) or (y.log and b <= 0):
-            pen = "M"
-            continue
-        path, pen = f"{path}{pen}{x(a):.1f} {y(b):.1f}", "L"
+            pieces.append([])
+        else:
+            pieces[-1].append(f"{x(a):.1f} {y(b):.1f}")
+    path = "".join("M" + "L".join(piece) for piece in pieces if len(piece) > 1)
+    dots = [piece[0].split() for piece in pieces if len(piece) == 1]  # a path of one point is not drawn at all
     dash = f";stroke-dasharray:{s.dash}" if s.dash else ""
-    return f'<path d="{path}" class="curve" style="stroke:{s.colour}{dash}"/>' if path else ""
+    line = f'<path d="{path}" class="curve" style="stroke:{s.colour}{dash}"/>' if path else ""
+    return line + "".join(f'<circle cx="{a}" cy="{b}" r="3.5" style="fill:{s.colour}"/>' for a, b in dots)
 
 
 def _end_labels(series: Sequence[Series], y: Scale) -> str:
@@ -195,17 +198,22 @@ def _end_labels(series: Sequence[Series], y: Scale) -> str:
     for s in named:
         place = y(lasts[s.name] or 0.0)
         places.append(max(place, places[-1] + gap) if places else place)
-    overflow = max(0.0, places[-1] - (HEIGHT - BOTTOM)) if places else 0.0
+    floor = HEIGHT - BOTTOM + 0.0
+    for i in reversed(
+        range(len(places))
+    ):  # only those that touch move back up, so that none leaves the chart at the top
+        places[i], floor = min(places[i], floor), min(places[i], floor) - gap
     return "".join(
-        f'<text x="{WIDTH - RIGHT + 7}" y="{p - overflow + 4:.1f}" class="name" style="fill:{s.colour}"'
+        f'<text x="{WIDTH - RIGHT + 7}" y="{p + 4:.1f}" class="name" style="fill:{s.colour}"'
         f"{_squeezed(s.name)}>{escape(_short(s.name, 15))}</text>"
         for p, s in zip(places, named)
     )
 
 
 def _squeezed(name: str) -> str:
-    """Return what lets a long name fit into the room right of a chart."""
-    return f' textLength="{RIGHT - 12}" lengthAdjust="spacingAndGlyphs"' if len(name) > 10 else ""
+    """Return what lets a long name fit into the room right of a chart; a shorter one would be stretched by it."""
+    width = sum(16 if ord(c) > 0x2E7F else 8 for c in _short(name, 15))  # pixels: wide letters (Japanese) and others
+    return f' textLength="{RIGHT - 12}" lengthAdjust="spacingAndGlyphs"' if width > RIGHT - 12 else ""
 
 
 def _last(ys: Sequence[float | None], log: bool) -> float | None:
