@@ -130,6 +130,7 @@ def test_info_shows_it_and_predict_and_resume_say_what_it_is(runs: Path) -> None
     assert f"gyaku train digits --init-from {folder}" in shown.stdout
     assert "深層ボルツマンマシン" in run("info", folder, lang="ja").stdout
     assert json.loads(run("info", folder, "--json").stdout)["model"]["kind"] == "dbm"
+    assert f"gyaku info {folder} alone shows it" in refused("info", folder, folder)
     assert "got a pre-trained dbm. Hint: " in refused("predict", folder, "digits")
     assert "expected a run of gyaku train, got one of gyaku pretrain" in refused("train", "--resume", folder)
     assert "a pre-training is not resumed" in refused("pretrain", "dbm", "digits", "--resume", folder)
@@ -189,12 +190,23 @@ def test_a_table_is_taken_as_numbers_standardised_and_categories_are_refused(tmp
     assert "a target that is none of the inputs, got '価格'" in said
 
 
+def test_info_of_all_runs_leaves_out_pretraining_and_says_so(runs: Path, tmp_path: Path) -> None:
+    quick = ("--limit", "60", "--epochs", "1", "--no-doctor", "--quiet", "--out", tmp_path)
+    assert run("train", "digits", "--name", "a", *quick).exit_code == 0
+    assert run("train", "digits", "--name", "b", *quick).exit_code == 0
+    shown = run("info", runs / "digits-dbm", tmp_path / "a", tmp_path / "b")
+    assert shown.exit_code == 0 and str(tmp_path / "b") in shown.stdout and "digits-dbm" not in shown.stdout
+    assert f"left out {runs / 'digits-dbm'}, a pre-training" in shown.stderr
+
+
 def test_layers_that_do_not_fit_are_refused_in_words(runs: Path, tmp_path: Path) -> None:
     common = ("--out", tmp_path / "new", "--quiet")
     from_dbm = ("--init-from", runs / "digits-dbm", *common)
     assert "hidden: expected 6,4, as in --init-from" in refused("train", "digits", "--hidden", "9", *from_dbm)
     assert "activation: expected sigmoid" in refused("train", "digits", "--activation", "relu", *from_dbm)
     assert "expected images, got table" in refused("train", "moons", *from_dbm)
+    said = refused("train", "digits", "--model", "lenet", *from_dbm)
+    assert "model: expected mlp, as in --init-from" in said and "got lenet. Hint: leave --model out" in said
     np.savez(tmp_path / "small.npz", x=np.zeros((40, 4, 4), np.uint8), t=np.arange(40) % 2)
     said = refused("train", tmp_path / "small.npz", *from_dbm)
     assert "images of 1x8x8 (channels, height, width), got 1x4x4. Hint: resize them to 8x8" in said

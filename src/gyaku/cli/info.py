@@ -10,7 +10,7 @@ import click
 from gyaku.base.text import Phrases
 from gyaku.cli.info_pretrain import pretraining, show_pretraining
 from gyaku.cli.options import json_option, lang_option
-from gyaku.cli.terminal import answer_json, table
+from gyaku.cli.terminal import answer_json, table, tell
 from gyaku.cli.words import words
 
 _EXAMPLES = """
@@ -30,11 +30,15 @@ def info(runs: tuple[str, ...], as_json: bool, lang: str | None) -> None:
     if len(runs) == 1 and (alone := pretraining(runs[0])) is not None:
         show_pretraining(alone, as_json, lang)
         return
-    found = [read_run(run) for run in runs]
+    others = [run for run in runs if pretraining(run) is not None] if len(runs) > 1 else []
+    trained = [run for run in runs if run not in others]
+    found = [read_run(run) for run in trained or runs]
+    say = words(lang)
+    for run in others:
+        tell(say("note", text=say("left_out", run=run)))
     if as_json:
         answer_json(found if len(found) > 1 else found[0])
         return
-    say = words(lang)
     click.echo(_one(found[0], say) if len(found) == 1 else _several(found, say))
 
 

@@ -95,6 +95,10 @@ _TABLE = {
     "test": ("test", "評価"),
     "linear": ("linear", "線形"),
     "seconds": ("seconds", "秒"),
+    "left_out": (
+        "left out {run}, a pre-training: gyaku info {run} shows it",
+        "{run} は事前学習のため省きました。gyaku info {run} で表示できます",
+    ),
     "internal": (
         "this should not happen; set GYAKU_DEBUG=1 to see where, and please report it",
         "予期しないエラーです。GYAKU_DEBUG=1 で詳細を表示できます。ご報告ください",

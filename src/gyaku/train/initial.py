@@ -49,7 +49,13 @@ class Initial:
                 raise ArgumentError(name, f"{_shown(own)}, as in {self.where}", _shown(given[name]), hint=hint)
 
     def begin(self, model: Any) -> None:
-        """Put the hidden layers into a network of the same widths; the output layer keeps its own first values."""
+        """Put the hidden layers into a network of the same widths; the output layer keeps its own first values.
+
+        Raises ``ArgumentError`` for a network of another kind than the layers.
+        """
+        if not isinstance(model, MLP):
+            hint = "leave --model out: the layers of the run are affine"
+            raise ArgumentError("model", f"mlp, as in {self.where}", model.architecture()["kind"], hint=hint)
         state = {name: new_tensor(a.copy()) for name, a in self.arrays.items()}
         state |= {name: value for name, value in model.state_dict().items() if name.startswith("output.")}
         model.load_state_dict(state)

@@ -142,7 +142,7 @@ def read_card(folder: str | Path) -> dict[str, Any]:
         raise DataError(f"run {folder}", f"a run folder with {CARD}", "none", hint="gyaku train makes one")
     card = read_json(path)
     if card.get("format") == PRETRAIN_FORMAT:
-        hint = f"gyaku train DATA --init-from {folder} goes on from it"
+        hint = f"gyaku info {folder} alone shows it; gyaku train DATA --init-from {folder} goes on from it"
         raise DataError(f"run {folder}", "a run of gyaku train", "one of gyaku pretrain", hint=hint)
     if card.get("format") != FORMAT or card.get("version") != VERSION:
         raise DataError(f"read {path}", f"{FORMAT} version {VERSION}", "another file")
