@@ -218,3 +218,14 @@ def test_what_cannot_be_called_is_refused(name: str) -> None:
     model = gy.nn.Linear(2, 2)
     with pytest.raises(DtypeError, match=f"{name}: a function or module, got str"):
         gy.doctor(model, (np.zeros((8, 2), np.float32), np.zeros(8, np.int64)), **{name: "nope"})
+
+
+@pytest.mark.parametrize(("epochs", "remedy"), [(2, "epochs="), (30, "more units")])
+def test_underfitting_seen_on_the_way_names_no_number_it_has_not(epochs: int, remedy: str) -> None:
+    data = gy.data.prepare(gy.data.load("digits"), standardize=False, limit=300)
+    doctor = Doctor(every=5, lang="en")
+    model = gy.models.MLP((1, 8, 8), [8], 10, activation="sigmoid")
+    fit(model, data, epochs=epochs, lr=1e-3, batch_size=32, callbacks=[doctor])
+    assert doctor.verdict is not None
+    finding = next(f for f in doctor.verdict.findings if f.key == "underfitting")
+    assert remedy in finding.remedy and "nan" not in doctor.verdict.text("en")

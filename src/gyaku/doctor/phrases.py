@@ -140,6 +140,10 @@ EVIDENCE: Pairs = {
         "error on the training data {error}; ten nearest neighbours reach {reachable}; one batch alone: {batch}",
         "訓練データでの誤りは {error}。近傍 10 個による予測では {reachable}、1 バッチのみの学習では {batch} です",
     ),
+    "underfitting.watched": (
+        "error on the training data {error}; ten nearest neighbours reach {reachable}",
+        "訓練データでの誤りは {error}。近傍 10 個による予測では {reachable} です",
+    ),
     "overfitting": (
         "error {train} on train, {dev} on dev; the loss on dev is {ratio} times its lowest",
         "誤りは訓練 {train}、開発 {dev}。開発データの損失は最小時の {ratio} 倍です",

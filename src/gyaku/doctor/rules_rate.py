@@ -25,6 +25,8 @@ _SLOW = 1e-3
 _AIM = 2e-3
 _APART = 20.0  # a new head is often given ten times the rate of the layers before it
 _NARROW = 2  # units
+_FEW = 100  # steps, after which nothing is said about units yet
+_WIDER = "gy.models.MLP(inputs, [128, 128], outputs)  # more units"
 
 
 @rule("lr_high", alone=True)
@@ -281,11 +283,13 @@ def underfitting(case: Case) -> Finding | None:
         return None
     if not (case.plateau or case.progress < 0.1 or narrow):
         return None
-    batch = _one_batch(case)
-    evidence = {"error": end.train_error, "reachable": 1.0 - facts.reachable, "batch": batch}
+    evidence: dict[str, Any] = {"error": end.train_error, "reachable": 1.0 - facts.reachable}
+    watched = case.plan is None  # then nothing is run beside the training
+    evidence |= {"form": "watched"} if watched else {"batch": _one_batch(case)}
+    few = watched and not narrow and len(case.trace.losses) < _FEW
+    code = "epochs=...  # more of them: so few steps show little" if few else _WIDER
     chart = Chart("step", "loss", (loss_curve("train", case.trace),), mark=case.baseline)
-    return Finding("underfitting", 1.0, narrow, evidence, "gy.models.MLP(inputs, [128, 128], outputs)  # more units",
-                   chart, change=_wider if _is_mlp(case) else None)  # fmt: skip
+    return Finding("underfitting", 1.0, narrow, evidence, code, chart, change=_wider if _is_mlp(case) else None)
 
 
 def _narrowest(case: Case) -> str:
@@ -297,8 +301,7 @@ def _narrowest(case: Case) -> str:
 
 def _one_batch(case: Case) -> float:
     """Return the error after training on one batch alone: a sound network learns it by heart."""
-    if case.plan is None:
-        return math.nan
+    assert case.plan is not None
     n = min(case.plan.batch_size, len(case.plan.x))
     rows = np.linspace(0, len(case.plan.x) - 1, n).astype(int)
     one = replace(case.plan.as_arrays(), x=case.plan.x[rows], t=case.plan.t[rows], dev=None, test=None)
