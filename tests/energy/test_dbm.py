@@ -291,3 +291,8 @@ def test_what_does_not_fit_is_said_in_one_message() -> None:
 def test_weights_that_run_away_are_noticed_with_the_remedy() -> None:
     with pytest.raises(DivergedError, match=r"DBM.pretrain, layer 1, epoch \d+.*lower the learning rate \(now 1000\)"):
         DBM(9, [4, 3]).pretrain(bars(), epochs=5, lr=1000.0)
+
+
+def test_one_number_of_hidden_units_is_refused_with_the_list_to_write() -> None:
+    with pytest.raises(ArgumentError, match=r"every hidden layer, got 4. Hint: \[4\]"):
+        DBM(6, 4)  # type: ignore[arg-type]

@@ -160,3 +160,8 @@ def test_what_does_not_fit_is_said_in_one_message() -> None:
         DBN(9, [4, 3]).fit(bars(), epochs=5, lr=1000.0)
     net.fit([[0, 1, 1, 0]], epochs=1)
     net.refine([[0, 1, 1, 0]], epochs=1)  # one sample is little, but enough
+
+
+def test_one_number_of_hidden_units_is_refused_with_the_list_to_write() -> None:
+    with pytest.raises(ArgumentError, match=r"every hidden layer, got 4. Hint: \[4\]"):
+        DBN(6, 4)  # type: ignore[arg-type]

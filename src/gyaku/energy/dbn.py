@@ -62,6 +62,8 @@ class DBN:
         dtype: Any = np.float32,
         seed: int = 0,
     ) -> None:
+        if is_size(hidden):
+            raise ArgumentError("DBN", "a list of the units of every hidden layer", repr(hidden), hint=f"[{hidden}]")
         self.sizes = (visible, *hidden)
         if not hidden or not all(is_size(n) for n in self.sizes):
             raise ArgumentError("DBN", "visible and hidden units, whole numbers of at least 1", str(self.sizes))
