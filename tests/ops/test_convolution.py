@@ -232,3 +232,27 @@ def test_resampling_keeps_a_constant_picture(h: int, w: int, oh: int, ow: int) -
         y = F.interpolate(x, (oh, ow), mode=mode)
         assert y.shape == (1, 2, oh, ow)
         np.testing.assert_allclose(y.numpy(), 3.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "repair"),
+    [
+        ((2, 8, 9, 3), 3, lambda x: x.permute(0, 3, 1, 2)),
+        ((8, 9, 3), 3, lambda x: x.permute(2, 0, 1)),
+        ((2, 8, 9), 1, lambda x: x[:, None]),
+        ((2, 8, 9, 4), 3, None),
+    ],
+)
+def test_channels_in_another_place_are_refused_with_the_way_to_move_them(
+    shape: tuple[int, ...], channels: int, repair: Any
+) -> None:
+    conv, x = gy.nn.Conv2d(channels, 2, 3), gy.zeros(*shape)
+    with pytest.raises(GyakuError, match=rf"expected x of shape \(N, {channels}, H, W\)") as caught:
+        conv(x)
+    if repair is None:
+        assert "Hint" not in str(caught.value)
+        return
+    assert conv(repair(x)).shape[-3:] == (2, 6, 7)
+    assert ("x[:, None]" if channels == 1 else f"x.permute{(0, 3, 1, 2) if x.ndim == 4 else (2, 0, 1)}") in str(
+        caught.value
+    )

@@ -138,12 +138,23 @@ def conv2d(
     return _convolved("conv2d", input, weight, bias, (stride, padding, dilation, groups), 2)
 
 
+def _channel_hint(shape: tuple[int, ...], channels: int, dims: int) -> str:
+    """Return how pictures get their channels to the second place; "" where the shape does not tell."""
+    if len(shape) == dims + 1 and channels == 1:
+        return "x[:, None], if these are N samples of one channel"
+    if shape[-1] != channels:
+        return ""
+    order = (0, dims + 1, *range(1, dims + 1)) if len(shape) == dims + 2 else (dims, *range(dims))
+    return f"x.permute{order}, if the channels come last"
+
+
 def _convolved(where: str, x: Any, w: Any, b: Any, options: tuple[Any, ...], dims: int) -> Tensor:
     one = _check_tensors(where, x, w, dims)
     geometry = geometry_of(where, tuple(w.shape[2:]), *options)
     channels = w.shape[1] * geometry.groups
     if x.shape[1 - one] != channels:
-        raise ShapeError(where + " (forward)", f"x of shape {shape_text(channels, dims)}", str(tuple(x.shape)))
+        wanted, hint = f"x of shape {shape_text(channels, dims)}", _channel_hint(tuple(x.shape), channels, dims)
+        raise ShapeError(where + " (forward)", wanted, str(tuple(x.shape)), hint=hint)
     if w.shape[0] % geometry.groups:
         raise ShapeError(
             where + " (forward)", f"output channels divisible by groups={geometry.groups}", str(w.shape[0])
