@@ -60,6 +60,10 @@ CATALOGUE: tuple[str, ...] = (
     "residual_depth",
     "thousand_layers",
     "unet_skips",
+    "rbm_digits",
+    "divergence",
+    "codes",
+    "pretraining",
 )
 
 

@@ -21,7 +21,7 @@ SPLIT_SEED = 0  # the split is the same for all seeds of an experiment: they var
 
 
 class Images(NamedTuple):
-    """Standardised pixels (N, D) float32 and classes (N,) int64 of the three parts, and how the set is called."""
+    """Pixels (N, D) float32 and classes (N,) int64 of the three parts, and how the set is called."""
 
     name: str
     train: Part
@@ -56,14 +56,29 @@ def title(name: str) -> tuple[str, str]:
 
 @functools.cache
 def images(name: str) -> Images:
-    """Return ``"digits"`` or ``"mnist"``, split by ``gyaku.data.prepare`` and scaled by the training part.
+    """Return ``"digits"`` or ``"mnist"``, split by ``gyaku.data.prepare`` and standardised by the training part.
 
     Digits: 70 % train, 10 % dev, 20 % test. MNIST: 10,000 of the training digits, 10 % of them dev; the official test.
 
     >>> images("digits").train[0].shape, images("digits").dev[0].shape
     ((1258, 64), (180, 64))
     """
-    p = prepare(load(name), seed=SPLIT_SEED, limit=MNIST_ROWS if name == "mnist" else None)
+    return _read(name, standardize=True)
+
+
+@functools.cache
+def pixels(name: str) -> Images:
+    """Return the rows of ``images`` with pixels in [0, 1], the values that Bernoulli units take.
+
+    >>> float(pixels("digits").train[0].min()), float(pixels("digits").train[0].max())
+    (0.0, 1.0)
+    """
+    return _read(name, standardize=False)
+
+
+def _read(name: str, *, standardize: bool) -> Images:
+    limit = MNIST_ROWS if name == "mnist" else None
+    p = prepare(load(name), seed=SPLIT_SEED, limit=limit, standardize=standardize)
     flat = [x.reshape(len(x), -1) for x in (p.x_train, p.x_dev, p.x_test)]
     return Images(name, (flat[0], p.t_train), (flat[1], p.t_dev), (flat[2], p.t_test))
 
