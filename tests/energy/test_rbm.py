@@ -258,6 +258,7 @@ def test_constructors_refuse_and_descriptions_go_round() -> None:
         (lambda: RBM(0, 3), ArgumentError),
         (lambda: RBM(3, 3, visible="binary"), UnknownNameError),
         (lambda: RBM(3, 3, visible=Bernoulli(4)), ArgumentError),
+        (lambda: RBM(3, 3, visible="gaussian", hidden="gaussian"), ArgumentError),
         (lambda: Softmax(5, 2), ArgumentError),
         (lambda: RBM.from_architecture({"kind": "rbm"}), DataError),
         (lambda: RBM.weight_shapes({**RBM(3, 2).architecture(), "visible": 2**40}), DataError),

@@ -66,6 +66,8 @@ class RBM:
         if not is_size(n_visible) or not is_size(n_hidden):
             raise ArgumentError("RBM", "numbers of units of at least 1", f"{n_visible} and {n_hidden}")
         self.visible, self.hidden = _units(visible, n_visible, "visible"), _units(hidden, n_hidden, "hidden")
+        if not (self.visible.binary or self.hidden.binary):
+            raise ArgumentError("RBM", "binary units on one side, or Z may be infinite", "Gaussian units on both")
         self.dtype, self.seed = checked_dtype(dtype, "RBM"), int(seed)
         self.W = (0.01 * Generator(seed).split("RBM").normal((n_visible, n_hidden))).astype(self.dtype)
         self.b, self.c = np.zeros(n_visible, self.dtype), np.zeros(n_hidden, self.dtype)
