@@ -8,10 +8,13 @@ watched container holds the very same objects, the key is the same.
 from __future__ import annotations
 
 import argparse
-import dis
+import array
+import collections
+import contextvars
 import functools
 import operator
 import sys
+import threading
 import types
 from collections import deque
 from typing import Any, NamedTuple
@@ -19,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gyaku.backend.random import Generator, default_generator
+from gyaku.compiler.names import Same, is_users, names_of, slots_of
 from gyaku.compiler.watch import Watch
 from gyaku.core.mode import state
 from gyaku.core.node import Leaf, inside
@@ -32,7 +36,14 @@ _FIXED = ("initial_accumulator_value", "initial_lr")
 _DIGEST = 4096  # bytes of a NumPy array that are compared at every call
 _MOST = 50_000  # objects
 
-_HOLDERS = (types.SimpleNamespace, argparse.Namespace)  # the standard library's objects that only hold values
+# the standard library's objects that only hold values
+_HOLDERS: tuple[type, ...] = (types.SimpleNamespace, argparse.Namespace, threading.local)
+_HOLDERS += (collections.UserDict, collections.UserList, collections.ChainMap)
+_UNSEEN = (array.array, bytearray, memoryview, contextvars.ContextVar)  # they change where nothing can be watched
+_MADE = frozenset(  # methods that make, copy and show objects: what a step computes does not call them
+    "__init__ __new__ __post_init__ __del__ __repr__ __str__ __set_name__ __init_subclass__ __reduce__ __reduce_ex__ "
+    "__getstate__ __setstate__ __copy__ __deepcopy__".split()
+)
 _RANDOM = ("numpy.random._generator", "numpy.random.mtrand", "numpy.random.bit_generator")
 _CLOCKS = ("random", "time", "datetime", "secrets")
 
@@ -76,6 +87,7 @@ class Found:
         self._index: dict[int, int] = {}
         self._held: list[Any] = []
         self._attributes: set[str] = set()
+        self._files: set[Any] = set()
         self._methods: list[tuple[str | None, Any]] = []
         self._slot_names: dict[int, tuple[str, int]] = {}
         for root in roots:
@@ -129,6 +141,9 @@ class Found:
         if kind in _PLAIN:
             self.key.append((kind, repr(value) if kind is float else value))
             return
+        if isinstance(value, (np.number, np.bool_)):
+            self.key.append((kind, value.tobytes()))
+            return
         number = self._seen.get(id(value))
         if number is not None:
             self.key.append(("seen", number))
@@ -140,6 +155,8 @@ class Found:
             return
         visit = self._visitor(value)
         visit(value, name)
+        if isinstance(value, (list, dict, set, deque)) and is_users(kind):  # a container with methods and attributes
+            self._object(value, name)
 
     def _visitor(self, value: Any) -> Any:
         kind = type(value)
@@ -147,18 +164,23 @@ class Found:
             if isinstance(value, types_):
                 return functools.partial(visit, self)
         ours = (kind.__module__ or "").partition(".")[0] == "gyaku"
-        if _is_users(kind) or (ours and hasattr(value, "__dict__")) or isinstance(value, _HOLDERS):
+        if is_users(kind) or (ours and hasattr(value, "__dict__")) or isinstance(value, _HOLDERS):
             return self._object
         return self._opaque
 
     def _opaque(self, value: Any, name: str) -> None:
         """Take an object for what it is; refuse one whose every use gives something else."""
-        self.key.append(("is", id(value)))
+        self.key.append(Same(value))
         owner = getattr(value, "__self__", value)
+        inner = getattr(value, "__wrapped__", owner)  # of a cached function; of a method of a list, the list
+        if inner is not value and not isinstance(inner, types.ModuleType):
+            self._visit(inner, name)
         if hasattr(type(value), "__next__") or type(owner).__module__ in ("random", *_RANDOM):
             self.refusal = (
                 self.refusal or f"the function uses {name or type(value).__name__}, which differs at each use"
             )
+        if isinstance(value, _UNSEEN):
+            self.refusal = self.refusal or f"the function uses {name or 'an object'}, a {type(value).__name__}"
 
     def tensor(self, t: Tensor, name: str = "") -> int:
         """Enter a tensor and return its number."""
@@ -216,7 +238,7 @@ class Found:
     def _mark(self, key: Any) -> Any:
         """Return what stands for a dictionary's key that is an object: tensors by number."""
         self._held.append(key)
-        return ("tensor", self.tensor(key)) if isinstance(key, Tensor) else id(key)
+        return ("tensor", self.tensor(key)) if isinstance(key, Tensor) else Same(key)
 
     def _mutable(self, container: Any, name: str) -> None:
         self.mutable.append((container, container.copy(), name))
@@ -237,16 +259,23 @@ class Found:
         if f.__kwdefaults__:
             self._dict(f.__kwdefaults__, f"{f.__name__}()")
         if not inside[code.co_filename]:
+            if f.__dict__:
+                self._dict(f.__dict__, f.__name__)
             self.watch.attributes(f, "__code__", "__defaults__", "__kwdefaults__")
             self._names(f.__globals__, code)
 
     def _names(self, space: dict[str, Any], code: Any) -> None:
         """Visit the globals that a function's code names, and of modules of the user's the attributes it names."""
-        loaded, attributes = names_of(code)
+        loaded, attributes, imported = names_of(code)
         names = tuple([n for n in loaded if n in space])
         if names:
             self.watch.items(space, names)
             self.mutable.append((space, Names({n: space[n] for n in names}), "the globals"))
+        package = space.get("__package__") or ""
+        for n in imported:
+            module = sys.modules.get(n) or sys.modules.get(f"{package}.{n}".rstrip("."))
+            if module is not None:
+                self._module_file(module, attributes)
         for n in names:
             value = space[n]
             self.key.append(n)
@@ -261,12 +290,18 @@ class Found:
             self.refusal = self.refusal or f"the function uses the module {root}: time and chance differ at each use"
         if root in ("numpy", "gyaku") or root in sys.stdlib_module_names:
             return
-        space = vars(module)
-        names = tuple([n for n in attributes if n in space and not isinstance(space[n], types.ModuleType)])
+        space, mark = vars(module), (module.__name__, attributes)
+        if mark in self._files:
+            return
+        self._files.add(mark)
+        names = tuple([n for n in attributes if n in space])
         if names:
             self.watch.items(space, names)
         for n in names:
-            self._visit(space[n], f"{module.__name__}.{n}")
+            if isinstance(space[n], types.ModuleType):
+                self._module_file(space[n], attributes)
+            else:
+                self._visit(space[n], f"{module.__name__}.{n}")
 
     def _method(self, m: Any, name: str) -> None:
         self._visit(m.__self__, name)
@@ -278,9 +313,9 @@ class Found:
 
     def _class(self, kind: type, name: str) -> None:
         """Visit a class of the user's: its attributes, and later the methods that some code names."""
-        self.key.append(("is", id(kind)))
-        others = [base for base in kind.__mro__ if not _is_users(base)]
-        for base in kind.__mro__ if _is_users(kind) else ():
+        self.key.append(Same(kind))
+        others = [base for base in kind.__mro__ if not is_users(base)]
+        for base in kind.__mro__ if is_users(kind) else ():
             if base in others or issubclass(base, BaseException):
                 continue
             space = vars(base)
@@ -288,20 +323,23 @@ class Found:
             for n, value in list(space.items()):
                 value = getattr(value, "__func__", getattr(value, "fget", value))
                 if isinstance(value, types.FunctionType):
-                    called = n == "__call__" or (n[:2] != "__" and any(hasattr(o, n) for o in others))
+                    special = n[:2] == n[-2:] == "__" and n not in _MADE
+                    called = special or (n[:2] != "__" and any(hasattr(o, n) for o in others))
                     self._methods.append((None if called else n, value))
                 elif n[:2] != "__" and (type(value) in _PLAIN or isinstance(value, Tensor)):
                     self._visit(value, n)
+                elif n[:2] != "__" and n[:5] != "_abc_":
+                    self._methods.append((n, value))
 
     def _visit_methods(self) -> None:
-        """Visit the methods that the code visited so far names, until it names no further ones."""
+        """Visit the methods and attributes of classes that the code visited so far names, until it names no more."""
         while True:
             wanted = [m for m in self._methods if m[0] is None or m[0] in self._attributes]
             if not wanted:
                 return
-            self._methods = [m for m in self._methods if m not in wanted]
-            for _, function in wanted:
-                self._visit(function, function.__name__)
+            self._methods = [m for m in self._methods if m[0] is not None and m[0] not in self._attributes]
+            for n, value in wanted:
+                self._visit(value, n or value.__name__)
 
     def _object(self, value: Any, name: str) -> None:
         self._visit(type(value), name)
@@ -314,7 +352,7 @@ class Found:
             for n, v in list(space.items()):
                 self._visit(v, f"{name}.{n}" if name else n)
         for base in type(value).__mro__:
-            for n in getattr(base, "__slots__", ()) if _is_users(base) else ():
+            for n in slots_of(base) if is_users(base) else ():
                 if hasattr(value, n) and n[:2] != "__":
                     self.watch.attributes(value, n)
                     self._visit(getattr(value, n), f"{name}.{n}")
@@ -355,6 +393,12 @@ class Found:
             if n not in ("param_groups", "_state", "_plans", "_warned", "defaults"):
                 self._visit(v, f"{name}.{n}")
         for i, group in enumerate(o.param_groups):
+            for k, v in group.items():
+                if isinstance(v, (Tensor, np.ndarray)):
+                    self.refusal = self.refusal or f"the hyper-parameter {k!r} is an array; a number can be followed"
+                    return
+                if isinstance(v, list) and k != "params":
+                    self.watch.sequence(v)
             self.key.append(tuple([(k, hyper_key(k, v)) for k, v in group.items() if k != "params"]))
             self._visit(group["params"], f"{name}.params{i or ''}")
             if type(o).rule is not None:
@@ -432,11 +476,6 @@ def _copied(hooks: Any) -> Any:
 _node_of = operator.attrgetter("_node")
 
 
-def _is_users(kind: type) -> bool:
-    root = (kind.__module__ or "").partition(".")[0]
-    return root not in ("builtins", "numpy", "gyaku") and (root not in sys.stdlib_module_names or root == "__main__")
-
-
 def hyper_key(name: str, value: Any) -> Any:
     """Return what of a hyper-parameter the program depends on: flags by value; numbers vary."""
     if isinstance(value, (tuple, list)):
@@ -450,25 +489,6 @@ def is_dynamic(name: str, value: Any) -> bool:
     """Return whether a hyper-parameter may change without another program."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     return number and name not in _FIXED
-
-
-@functools.lru_cache(maxsize=4096)
-def names_of(code: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return (global names, attribute names) that a code object and those inside it load."""
-    loaded: dict[str, None] = {}
-    attributes: dict[str, None] = {}
-    for i in dis.get_instructions(code):
-        if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            loaded[i.argval] = None
-        elif i.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"):
-            attributes[i.argval] = None
-    attributes.update(dict.fromkeys(c for c in code.co_consts if type(c) is str))  # getattr(x, "name")
-    for const in code.co_consts:
-        if isinstance(const, types.CodeType):
-            more, further = names_of(const)
-            loaded.update(dict.fromkeys(more))
-            attributes.update(dict.fromkeys(further))
-    return tuple(loaded), tuple(attributes)
 
 
 def mode_key() -> tuple[Any, ...]:
