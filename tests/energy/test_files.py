@@ -11,7 +11,7 @@ import pytest
 
 from gyaku.base.errors import ArgumentError, DataError
 from gyaku.base.files import load_arrays, save_arrays
-from gyaku.energy import RBM, BoltzmannMachine, ClassRBM, load_machine, save_machine
+from gyaku.energy import DBM, DBN, RBM, BoltzmannMachine, ClassRBM, load_machine, save_machine
 from gyaku.energy.files import KEY
 from gyaku.energy.units import Softmax
 
@@ -78,3 +78,10 @@ def test_bare_weights_and_units_without_words_are_refused(tmp_path: Path) -> Non
     with pytest.raises(ArgumentError, match="one softmax group"):
         save_machine(tmp_path / "m.safetensors", RBM(6, 4, hidden=Softmax(4, groups=2)))
     assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("machine", [DBM(5, [3, 2]), DBN(5, [3, 2]), None])
+def test_machines_of_several_layers_are_refused_in_words(machine: Any, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="save_machine: expected an RBM"):
+        save_machine(tmp_path / "file", machine)
+    assert not list(tmp_path.iterdir())

@@ -25,6 +25,8 @@ def save_machine(path: str | os.PathLike[str], machine: Machine) -> None:
 
     Raises ``ArgumentError`` for units that a description cannot say, such as several softmax groups.
     """
+    if not isinstance(machine, Machine):
+        raise ArgumentError("save_machine", "an RBM, ClassRBM or BoltzmannMachine", type(machine).__name__)
     head = json.dumps(_described(machine), separators=(",", ":"))
     arrays = {"W": machine.W, "b": machine.b, **({"c": machine.c} if isinstance(machine, RBM) else {})}
     save_arrays(path, arrays, {KEY: head})
