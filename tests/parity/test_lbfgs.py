@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import gyaku as gy
 
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 OPTIONS: dict[str, dict[str, Any]] = {
