@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 from compiler.small import compare, program
 from gyaku.backend.random import Generator
 from gyaku.base.errors import PositionError
-from gyaku.compiler import pool
+from gyaku.compiler import balance, pool
 from gyaku.compiler.cpu import Executable
 from gyaku.compiler.machine import is_x86
 from gyaku.compiler.pace import Pace, sensible_threads
@@ -256,34 +256,89 @@ def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
     assert len(set(ends)) == 1
 
 
-def test_threads_that_others_hold_up_give_way_to_one_and_come_back(monkeypatch: Any) -> None:
+def run_at(pace: Pace, now: list[float], each: dict[int, float], seconds: float) -> None:
+    """Run steps for a while on a made-up clock; ``each`` says what a step takes on so many threads."""
+    stop = now[0] + seconds
+    while now[0] < stop:
+        threads, steps = pace.threads(), pace.steps
+        now[0] += steps * each[threads]
+        pace.took(steps, steps * each[threads])
+
+
+def test_the_faster_number_of_threads_is_found_and_found_again(monkeypatch: Any) -> None:
+    now, shares = [100.0], []
+    monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
+    pace = Pace(2)
+    took = pace.took
+
+    def noted(steps: int, seconds: float) -> None:
+        shares.append((pace.now, seconds))
+        took(steps, seconds)
+
+    monkeypatch.setattr(pace, "took", noted)
+    for each, best in (
+        ({1: 5e-4, 2: 4e-4}, 2),
+        ({1: 5e-4, 2: 9e-4}, 1),
+        ({1: 0.2, 2: 0.11}, 2),
+        ({1: 6e-5, 2: 5e-3}, 1),
+    ):
+        run_at(pace, now, each, 3 + 400 * max(each.values()))  # time to notice
+        shares.clear()
+        run_at(pace, now, each, 5 + 400 * max(each.values()))
+        right = sum(seconds for threads, seconds in shares if threads == best) / sum(seconds for _, seconds in shares)
+        assert right > 0.95, (each, right)
+
+
+def test_numbers_of_threads_that_are_alike_are_not_tried_for_long(monkeypatch: Any) -> None:
     now = [100.0]
     monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
-    pace = Pace(2, 100e-6)
-    for seconds in (900e-6, 90e-6, 400e-6, 90e-6):  # cold at first, held up once
-        pace.took(2, seconds)
-        assert pace.threads() == 2
-    for _ in range(3):
-        pace.took(2, 900e-6)
-    assert pace.threads() == 1  # held up again and again: one is tried
-    pace.took(1, 120e-6)
-    assert pace.threads() == 1
-    now[0] += 2
-    assert pace.threads() == 2  # looked at again
-    pace.took(2, 80e-6)
-    assert pace.threads() == 2
-    slow_machine = Pace(2, 50e-6)
-    for _ in range(4):
-        slow_machine.took(2, 200e-6)
-    slow_machine.took(1, 300e-6)
-    assert slow_machine.threads() == 2
+    pace = Pace(2)
+    run_at(pace, now, {1: 1e-3, 2: 1e-3}, 1)
+    changes, before = 0, pace.now
+    stop = now[0] + 20
+    while now[0] < stop:
+        run_at(pace, now, {1: 1e-3, 2: 1e-3}, 1e-9)
+        changes, before = changes + (pace.now != before), pace.now
+    assert changes <= 40  # there and back, every second
+
+
+@pytest.mark.parametrize(("threads", "start"), [(2, [512]), (2, [400]), (2, [660]), (3, [341, 682]), (3, [300, 640])])
+def test_a_thread_that_waits_gets_more_rows_and_the_bits_stay(threads: int, start: list[int]) -> None:
+    x, w = numbers(65, 41), numbers(31, 41)
+    p = program(descent, [x, w, 0.01], [1, None])
+    alone, state, runner = w.copy(), w.copy(), Executable(p, threads)
+    cells, (least, most) = runner.bound().sync, balance.shares(threads)
+    edges, waits = balance.edges(cells, threads), balance.waits(cells, threads)
+    edges[1:-1] = start
+    for last in (True, False):
+        before = edges.copy()
+        for _ in range(8):
+            waits[threads - 1 if last else 0] = 10**9  # this thread says that it waited
+            runner.run([x, state, 0.001])
+            Executable(p, 1).run([x, alone, 0.001])
+            shares = np.diff(edges)
+            assert shares.sum() == 1024 and shares.min() >= least and shares.max() <= most
+        assert edges[threads - 1] < before[threads - 1] if last else edges[1] > before[1]
+    assert np.array_equal(state, alone)
+
+
+@pytest.mark.parametrize(("threads", "rows"), [(2, 23), (3, 47), (2, 100), (2, 3)])
+def test_every_number_of_rows_that_a_thread_may_get_is_computed(threads: int, rows: int) -> None:
+    a, c = numbers(rows, 19), numbers(19, 37)
+    p = program(lambda b, v, w: b("matmul", v, w), [a, c])
+    (expected,), runner, (least, most) = Executable(p, 1).run([a, c]), Executable(p, threads), balance.shares(threads)
+    edges = balance.edges(runner.bound().sync, threads)
+    for first in range(least, most + 1, 5):
+        edges[1] = first
+        edges[2:-1] = first + (1024 - first) // 2
+        assert np.array_equal(runner.run([a, c])[0], expected), (threads, rows, first)
 
 
 def test_a_run_in_parts_is_the_run_as_a_whole() -> None:
     source, rows, rates = numbers(50, 5), RNG.integers(0, 50, (700, 6)), RNG.random(700)
     p, start = program(descent, [source[:6], numbers(4, 5), 0.01], [1, None]), numbers(4, 5)
     ends = []
-    for pace in (None, Pace(2, 1.0), Pace(2, 1e-9)):
+    for pace in (None, Pace(2), Pace(3)):
         state, runner = start.copy(), Executable(p, 2)
         runner._pace = pace
         (totals,) = runner.run_steps([None, state, None], {2: rates * 1e-3}, {0: (source, rows)}, 700)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import machine
+from gyaku.compiler.balance import FINISHED, common_memory
 from gyaku.compiler.channels import channels_last
-from gyaku.compiler.emit import FINISHED, module_of
+from gyaku.compiler.emit import module_of
 from gyaku.compiler.fuse import Fusion, Unsupported
-from gyaku.compiler.pace import Pace, sensible_threads, work_of
+from gyaku.compiler.pace import Pace, sensible_threads
 from gyaku.compiler.pool import run_together
 from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Program, Var
@@ -46,7 +47,7 @@ class Executable:
         self.program, self.timed = channels_last(program), timed
         program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
-        self._pace = Pace(self.threads, work_of(program)) if threads is None and self.threads > 1 else None
+        self._pace = Pace(self.threads) if threads is None and self.threads > 1 else None
         Fusion(program)  # refuses what machine code cannot express
         self._codes: dict[Any, Filled] = {}
 
@@ -103,7 +104,7 @@ class Executable:
                 some = {i: a[part] for i, a in varying.items()}
                 rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
                 bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
-            pace.took(threads, (time.perf_counter() - began) / (part.stop - done))
+            pace.took(part.stop - done, time.perf_counter() - began)
             done = part.stop
 
 
@@ -120,8 +121,10 @@ class Filled:
         shared = work is not None and work.nbytes >= plan.work_bytes  # nothing stays in it from step to step
         self.work = work if shared else _aligned(plan.work_bytes)
         self.private = _aligned(max(plan.private_bytes, 64) * plan.threads)
-        self.sync = _aligned(256)
-        self.finished = self.sync.view(np.int64)[FINISHED:]
+        cells = common_memory(plan.threads)
+        self.sync = _aligned(cells.nbytes).view(np.int64)
+        self.sync[...] = cells
+        self.finished = self.sync[FINISHED:]
         self.entries = code.emitter.table
         self.table = np.zeros((len(self.entries), 2), np.int64)
         self.scalars = [np.zeros((), v.dtype) for v in program.inputs]

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from gyaku.compiler import machine
+from gyaku.compiler.balance import FINISHED, possible_rows, write_edge, write_meeting
 from gyaku.compiler.convolve import write_convolution
 from gyaku.compiler.denormals import flushed, kept
 from gyaku.compiler.fuse import CORRELATIONS, Kernel
-from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
+from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product, write_product_of_any
 from gyaku.compiler.ir import Function
 from gyaku.compiler.loops import Writer
 from gyaku.compiler.philox import write_mask
@@ -18,41 +19,6 @@ from gyaku.compiler.plan import BARRIER, Plan, Task
 from gyaku.compiler.program import Program
 from gyaku.compiler.scatter import write_scatter
 from gyaku.compiler.views import Storage, View
-
-_BARRIER = """
-define internal void @barrier(ptr %sync) noinline #0 {
-entry:
-  %turn = getelementptr i64, ptr %sync, i64 8
-  %now = load atomic i64, ptr %turn acquire, align 8
-  %before = atomicrmw add ptr %sync, i64 1 acq_rel
-  %last = icmp eq i64 %before, LAST
-  br i1 %last, label %open, label %wait
-open:
-  store atomic i64 0, ptr %sync monotonic, align 8
-  %next = add i64 %now, 1
-  store atomic i64 %next, ptr %turn release, align 8
-  ret void
-wait:
-  %spins = phi i64 [ 0, %entry ], [ %more, %again ]
-  %seen = load atomic i64, ptr %turn acquire, align 8
-  %moved = icmp ne i64 %seen, %now
-  br i1 %moved, label %done, label %again
-again:
-  PAUSE
-  %more = add i64 %spins, 1
-  ret_or_wait
-done:
-  ret void
-}
-"""
-_YIELD = """%long = icmp sgt i64 %more, 4096
-  br i1 %long, label %rest, label %wait
-rest:
-  %r = call i32 @sched_yield()
-  br label %wait"""
-
-
-FINISHED = 16  # the cell of the threads' common memory that says that thread 0 is through
 
 
 class Emitter:
@@ -77,25 +43,12 @@ class Emitter:
             needs |= f.needs
         parts = [
             *sorted(needs),
-            self._barrier(),
+            write_meeting(self.plan.threads) if self.plan.threads > 1 else "",
             *map(str, self.functions.values()),
             *map(str, drivers),
             machine.attributes(),
         ]
         return "\n".join(parts)
-
-    def _barrier(self) -> str:
-        if self.plan.threads == 1:
-            return ""
-        import sys
-
-        pause = "call void @llvm.x86.sse2.pause()" if machine.is_x86() else "fence acquire"
-        posix = sys.platform != "win32"
-        text = _BARRIER.replace("LAST", str(self.plan.threads - 1)).replace("PAUSE", pause)
-        text = text.replace("  ret_or_wait", "  " + (_YIELD if posix else "br label %wait"))
-        text = text.replace("[ %more, %again ]", "[ %more, %again ], [ 0, %rest ]" if posix else "[ %more, %again ]")
-        head = "declare i32 @sched_yield()\n" if posix else ""
-        return head + ("declare void @llvm.x86.sse2.pause()\n" if machine.is_x86() else "") + text
 
     # -- kernels -----------------------------------------------------------------------------------------------------
     def _kernel(self, number: int, task: Task) -> Any:
@@ -133,7 +86,7 @@ class Emitter:
         return f
 
     def _plain_call(self, name: str, storages: list[Storage]) -> Any:
-        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+        def call(d: Function, pointers: Any, low: Any, high: Any) -> None:
             given = ", ".join(f"ptr {pointers(s)}" for s in storages)
             d.do(f"call void @{name}({given}{', ' if given else ''}i64 {low}, i64 {high})")
 
@@ -151,18 +104,24 @@ class Emitter:
         else:
             b_row, group = b.strides[0], lanes
 
-        def call(d: Function, pointers: Any, low: int, high: int) -> None:
-            m = extra["m"] if kernel.rows <= 0 else high - low
+        def call(d: Function, pointers: Any, low: Any, high: Any) -> None:
+            known = isinstance(low, int) and isinstance(high, int)
+            m = extra["m"] if kernel.rows <= 0 else high - low if known else extra["m"] // self.plan.threads
             shape, lies = (m, extra["n"], extra["k"]), (a.strides[0], a.strides[1], b_row, group, extra["n"])
             p = Product(*shape, *lies, dtype.name, extra["packed"])
-            name, functions = write_product(p, lanes, machine.vector_registers())
+            if known:
+                name, functions = write_product(p, lanes, machine.vector_registers())
+            else:
+                among = possible_rows(extra["m"], self.plan.threads)
+                name, functions = write_product_of_any(p, lanes, machine.vector_registers(), among)
             for f in functions:
                 self.functions.setdefault(f.name, f)
             start = low if kernel.rows > 0 else 0
-            left = d.address(pointers(a.storage), a.offset + start * a.strides[0], dtype)
+            left = d.address(pointers(a.storage), d.add(d.mul(start, a.strides[0]), a.offset), dtype)
             right = d.address(pointers(b.storage), b.offset, dtype)
-            out = d.address(pointers(target), start * extra["n"], dtype)
-            d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out})")
+            out = d.address(pointers(target), d.mul(start, extra["n"]), dtype)
+            count = "" if known else f", i64 {d.op(f'sub i64 {high}, {low}')}"
+            d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out}{count})")
 
         return call
 
@@ -174,7 +133,7 @@ class Emitter:
         if name not in self.functions:
             self.functions[name] = write_pack(name, n, k, (source.strides[0], source.strides[1]), target.dtype, lanes)
 
-        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+        def call(d: Function, pointers: Any, low: Any, high: Any) -> None:
             base = d.address(pointers(source.storage), source.offset, target.dtype)
             d.do(f"call void @{name}(ptr {base}, ptr {pointers(target)}, i64 {low}, i64 {high})")
 
@@ -193,7 +152,7 @@ class Emitter:
         f.do("ret void")
         self.functions[name] = f
 
-        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+        def call(d: Function, pointers: Any, low: Any, high: Any) -> None:
             given = f"ptr {pointers(('source', i))}, ptr {pointers(('rows', i))}, ptr {pointers(target)}"
             d.do(f"call void @{name}({given}, i64 {low}, i64 {high})")
 
@@ -206,7 +165,7 @@ class Emitter:
         number = len(self.callbacks)
         self.callbacks.append((kernel, views))
 
-        def call(d: Function, pointers: Any, low: int, high: int) -> None:
+        def call(d: Function, pointers: Any, low: Any, high: Any) -> None:
             places = d.slot(f"[{len(storages)} x ptr]")
             for i, storage in enumerate(storages):
                 d.do(f"store ptr {pointers(storage)}, ptr {d.address(places, i, np.int64)}")
@@ -229,6 +188,7 @@ class Emitter:
     def _step(self, f: Function, step: str, thread: int, calls: dict[Any, Any]) -> None:
         """Write what a thread does in one step."""
         known: dict[Any, str] = {}
+        edges: dict[tuple[int, int], Any] = {}
 
         def pointers(what: Any) -> str:
             key = what.root if isinstance(what, Storage) else what
@@ -239,17 +199,25 @@ class Emitter:
         for number, task in enumerate(self.plan.order):
             clock = self._tick(f)
             if task is BARRIER:
-                f.do("call void @barrier(ptr %sync)")
+                f.do(f"call void @barrier(ptr %sync, i64 {thread}, i1 false)")
                 self._tock(f, clock, number, thread)
                 continue
-            low, high = self.plan.bounds(task.kernel.rows, thread)
-            if task.kernel.kind in ("map", "reduce", "mask", "scatter") and task.kernel.rows <= 0:
+            rows = task.kernel.rows
+            if self.plan.balanced and possible_rows(rows, self.plan.threads)[0] > 0:
+                for edge in (thread, thread + 1):
+                    if (rows, edge) not in edges:
+                        edges[rows, edge] = write_edge(f, rows, edge, self.plan.threads)
+                calls[task](f, pointers, edges[rows, thread], edges[rows, thread + 1])
+                self._tock(f, clock, number, thread)
+                continue
+            low, high = self.plan.bounds(rows, thread)
+            if task.kernel.kind in ("map", "reduce", "mask", "scatter") and rows <= 0:
                 high = min(high, 1) * self._all_rows(task.kernel)
             if high > low:
                 calls[task](f, pointers, low, high)
                 self._tock(f, clock, number, thread)
         if self.plan.threads > 1:
-            f.do("call void @barrier(ptr %sync)")
+            f.do(f"call void @barrier(ptr %sync, i64 {thread}, i1 true)")
 
     def _tick(self, f: Function) -> str:
         """Write the reading of the processor's clock, where kernels are timed."""

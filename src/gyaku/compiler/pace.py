@@ -1,11 +1,13 @@
-"""How many threads a program gets: as many as suit its size, and one while the cores are busy with something else.
+"""How many threads a program gets: as many as suit its size, or one while that is faster.
 
-Threads that wait for one another lose more than they gain when another process takes their core. The results do not
-depend on the number: every row of every kernel is computed by one thread, in one order (tested).
+Threads that wait for one another lose more than they gain when another process takes their core, or when two of them
+share one core's arithmetic, and only a measurement tells. The results do not depend on the number: every row of every
+kernel is computed by one thread, in one order (tested).
 """
 
 from __future__ import annotations
 
+import math
 import time
 
 from gyaku.backend.threads import available_threads
@@ -15,10 +17,12 @@ from gyaku.compiler.fuse import CORRELATIONS, VIEWS
 from gyaku.compiler.program import Program
 
 _WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
-_SLOW = 1.3  # times what one thread should need: threads that take longer may be held up
-_PROBE = 4  # steps by which a choice is judged
-_MOST = 256  # steps before it is judged again
-_KEEP = 0.25  # seconds on one thread before more are tried again
+_WARM = 4  # steps that fill the caches after a change, and are not judged
+_LOOK = 8e-3  # seconds that a look takes at least: waking the other threads takes a tenth of a millisecond
+_BETTER = 0.97  # times the seconds of the others that pay for a change
+_HOPELESS = 2.0  # times the seconds of the others at which a trial ends early
+_KEEP = (20, 160)  # times the length of a trial until the next: after a change, and after many that changed nothing
+_SHORTEST = 1e-2  # seconds that a trial counts for at least
 
 
 def work_of(program: Program) -> float:
@@ -41,34 +45,60 @@ def sensible_threads(program: Program) -> int:
 
 
 class Pace:
-    """Chooses between ``most`` threads and one by what the last steps took."""
+    """Chooses between ``most`` threads and one: looks at what a step takes, tries the other, keeps the better."""
 
-    def __init__(self, most: int, work: float) -> None:
-        self.most, self.work, self.now, self.until = most, work, most, 0.0
-        self.single = self.joint = float("inf")  # seconds a step on one thread and on most, when last looked at
-        self.slow = -1  # how often in a row the threads were slow; the first look is of cold caches
-        self.steps = _PROBE  # how many to run before the next look
+    def __init__(self, most: int) -> None:
+        self.most, self.now = most, most
+        self.steps = _WARM  # how many to run before the next report
+        self._warm = True  # the caches are being filled
+        self._trial = False  # whether the present choice is being tried against the other
+        self._other = float("inf")  # seconds a step of the other, when last looked at
+        self._best, self._spent, self._tried = float("inf"), 0.0, 0.0  # of this look, and of this trial
+        self._until, self._times = 0.0, _KEEP[0]
 
     def threads(self) -> int:
         """Return how many threads the next steps get."""
-        if self.now == 1 and self.single < float("inf") and time.perf_counter() > self.until:
-            self._choose(self.most)  # the cores may be free again
         return self.now
 
-    def took(self, threads: int, seconds: float) -> None:
-        """Take note of some steps: seconds a step."""
-        self.steps = min(4 * self.steps, _MOST)
-        if threads == 1:
-            self.single = seconds
-            self._choose(1 if seconds < self.joint else self.most)
-            return
-        self.joint = seconds
-        self.slow = self.slow + 1 if seconds > _SLOW * self.work or self.slow < 0 else 0
-        if self.slow > 1 and seconds > self.single * 0.95 or self.slow > 2 and self.single == float("inf"):
-            self._choose(1)
+    def took(self, steps: int, seconds: float) -> None:
+        """Take note of what some steps took, all on the threads that were asked for."""
+        each, left = seconds / steps, 0.0
+        if self._trial:
+            self._tried += seconds
+        if self._warm:
+            self._warm = False
+            if self._trial and each > _HOPELESS * self._other:
+                self._judge(each)
+        else:
+            left = self._until - time.perf_counter()
+            if left <= 0:
+                self._look(each, seconds)
+        if self._warm:
+            self.steps = max(1, min(_WARM, int(_LOOK / each)))
+        else:
+            self.steps = max(1, math.ceil(max(left, _LOOK - self._spent) / each))
 
-    def _choose(self, threads: int) -> None:
-        if threads != self.now:
-            self.now, self.steps, self.slow = threads, _PROBE, 0
-        if threads == 1:
-            self.until = time.perf_counter() + _KEEP
+    def _look(self, each: float, seconds: float) -> None:
+        self._best, self._spent = min(self._best, each), self._spent + seconds
+        if self._spent < _LOOK:
+            return
+        best, self._best, self._spent = self._best, float("inf"), 0.0
+        if self._trial:
+            self._judge(best)
+        else:
+            self._change(best)
+            self._trial, self._tried = True, 0.0
+
+    def _judge(self, each: float) -> None:
+        """End a trial of the present choice."""
+        self._trial = False
+        if each < _BETTER * self._other:
+            self._times = _KEEP[0]
+        else:
+            self._change(each)
+            self._times = min(2 * self._times, _KEEP[1])
+        self._until = time.perf_counter() + self._times * max(self._tried, _SHORTEST)
+
+    def _change(self, each: float) -> None:
+        self._other, self._warm = each, True
+        self.now = 1 if self.now == self.most else self.most

@@ -53,6 +53,8 @@ class Plan:
     def __init__(self, program: Program, threads: int, gathered: tuple[int, ...], lanes_of: Any) -> None:
         self.program, self.threads, self.gathered = program, threads, gathered
         self.fusion = Fusion(program)
+        # samples of a convolution and rows of other kernels belong together only in even shares
+        self.balanced = threads > 1 and not any(k.kind in CORRELATIONS for k in self.fusion.kernels)
         self.lanes_of = lanes_of
         self.inputs = [self.fusion.views[v].storage for v in program.inputs]
         self.results: list[Storage] = []
