@@ -109,8 +109,9 @@ class Emitter:
             m = extra["m"] if kernel.rows <= 0 else high - low if known else extra["m"] // self.plan.threads
             shape, lies = (m, extra["n"], extra["k"]), (a.strides[0], a.strides[1], b_row, group, extra["n"])
             p = Product(*shape, *lies, dtype.name, extra["packed"])
+            turned = p.turned(lanes) if known else p
             if known:
-                name, functions = write_product(p, lanes, machine.vector_registers())
+                name, functions = write_product(turned, lanes, machine.vector_registers())
             else:
                 among = possible_rows(extra["m"], self.plan.threads)
                 name, functions = write_product_of_any(p, lanes, machine.vector_registers(), among)
@@ -121,6 +122,7 @@ class Emitter:
             right = d.address(pointers(b.storage), b.offset, dtype)
             out = d.address(pointers(target), d.mul(start, extra["n"]), dtype)
             count = "" if known else f", i64 {d.op(f'sub i64 {high}, {low}')}"
+            left, right = (right, left) if turned is not p else (left, right)
             d.do(f"call void @{name}(ptr {left}, ptr {right}, ptr {out}{count})")
 
         return call

@@ -18,7 +18,7 @@ from gyaku.compiler.ir import Function, Value, register_type
 
 @dataclass(frozen=True)
 class Product:
-    """C (m, n) = A B over k; strides in elements. ``vectors`` apart lie ``group`` elements in B."""
+    """C (m, n) = A B over k; strides in elements. Vectors of columns lie ``group`` elements apart in B."""
 
     m: int
     n: int
@@ -30,12 +30,24 @@ class Product:
     c_row: int
     dtype: str
     packed: bool  # B's last group is padded with zeros
+    c_col: int = 1
 
     @property
     def key(self) -> str:
         """What the code of a tile depends on, beside its size."""
-        parts = (self.k, self.a_row, self.a_col, self.b_row, self.group, self.c_row, self.dtype, int(self.packed))
-        return "_".join(map(str, parts))
+        lies = (self.a_row, self.a_col, self.b_row, self.group, self.c_row, self.c_col)
+        return "_".join(map(str, (self.k, *lies, self.dtype, int(self.packed))))
+
+    def turned(self, lanes: int) -> Product:
+        """Return the same product as C' = B' A' where that is better: few columns, and the rows of A lie side by side.
+
+        Then vectors hold numbers of a column and not of a row, which would fill only a part of them.
+        """
+        if self.packed or self.a_row != 1 or 4 * self.n > lanes or self.m <= self.n:
+            return self
+        return Product(
+            self.n, self.m, self.k, 1, self.b_row, self.a_col, lanes, self.c_col, self.dtype, False, self.c_row
+        )
 
 
 def most_rows(vectors: int, registers: int) -> int:
@@ -95,7 +107,7 @@ def _write_panel(
         tile = _tile(tiles, p, rows, w, tail, lanes)
         with outer.loop(row, row + rows * times, rows) as i:
             a = outer.address("%A", outer.mul(i, p.a_row), p.dtype)
-            c = outer.address("%C", outer.add(outer.mul(i, p.c_row), start * lanes), p.dtype)
+            c = outer.address("%C", outer.add(outer.mul(i, p.c_row), start * lanes * p.c_col), p.dtype)
             outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c})")
         row += rows * times
 
@@ -172,7 +184,10 @@ def _write_tile(name: str, p: Product, rows: int, w: int, tail: int, lanes: int)
     for r in range(rows):
         for v in range(w):
             y = Value(f.op(f"load {kind}, ptr {sums[r][v]}"), p.dtype)
-            f.store(y, "%C", r * p.c_row + v * lanes, masks[v])
+            if p.c_col == 1:
+                f.store(y, "%C", r * p.c_row + v * lanes, masks[v])
+            else:
+                f.scatter(y, "%C", r * p.c_row + v * lanes * p.c_col, p.c_col, masks[v])
     f.do("ret void")
     return f
 

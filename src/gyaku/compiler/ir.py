@@ -217,6 +217,20 @@ class Function:
             self.needs.add(f"declare void @{name}({memory}, ptr, <{self.lanes} x i1>)")
             self.do(f"call void @{name}({memory} {x}, ptr align {size} {address}, <{self.lanes} x i1> {mask})")
 
+    def scatter(self, value: Value, base: str, start: Any, stride: int, mask: str | None = None) -> None:
+        """Write a vector to elements ``start``, ``start + stride``, ..."""
+        if self.lanes == 1:
+            self.store(value, base, start, mask)
+            return
+        memory, n, dtype = memory_type(value.dtype, self.lanes), self.lanes, value.dtype
+        places = "<" + ", ".join(f"i64 {i * stride}" for i in range(n)) + ">"
+        first = self.address(base, start, dtype)
+        pointers = self.op(f"getelementptr {memory_type(dtype)}, ptr {first}, <{n} x i64> {places}")
+        name = f"llvm.masked.scatter.{_suffix(memory_type(dtype), n)}.v{n}p0"
+        self.needs.add(f"declare void @{name}({memory}, <{n} x ptr>, <{n} x i1>)")
+        bits = f"<{n} x i1> {mask or 'splat (i1 true)'}"
+        self.do(f"call void @{name}({memory} {value.name}, <{n} x ptr> align {dtype.itemsize} {pointers}, {bits})")
+
     def _from_memory(self, x: str, dtype: Any) -> str:
         if np.dtype(dtype).kind != "b":
             return x
@@ -224,11 +238,11 @@ class Function:
             f"icmp ne {memory_type(dtype, self.lanes)} {x}, zeroinitializer" if self.lanes > 1 else f"icmp ne i8 {x}, 0"
         )
 
-    def steps(self) -> str:
-        """Return the vector 0, 1, 2, ... as i64."""
+    def steps(self, dtype: Any = np.int64) -> str:
+        """Return the vector 0, 1, 2, ... of whole numbers."""
         if self.lanes == 1:
             return "0"
-        return "<" + ", ".join(f"i64 {i}" for i in range(self.lanes)) + ">"
+        return "<" + ", ".join(f"{register_type(dtype)} {i}" for i in range(self.lanes)) + ">"
 
     def first(self, n: Any) -> str:
         """Return the mask of the first ``n`` lanes."""

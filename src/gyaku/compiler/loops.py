@@ -10,7 +10,7 @@ import numpy as np
 
 from gyaku.compiler import scalar
 from gyaku.compiler.fuse import Fusion, Kernel
-from gyaku.compiler.ir import Function, Value, register_type
+from gyaku.compiler.ir import Function, Value, literal, register_type
 from gyaku.compiler.program import Equation, Var
 from gyaku.compiler.views import Storage, View
 
@@ -35,8 +35,11 @@ class Writer:
                 self.storages.append(view.storage.root)
         arguments = ", ".join([f"ptr noalias %p{i}" for i in range(len(self.storages))] + ["i64 %lo", "i64 %hi"])
         self.axes = self._axes()
-        self.flat = kernel.kind == "map" and len(self.axes) == 2 and not self._irregular() and self._is_flat(self.axes)
-        self.f = Function(name, arguments, self._lanes(vector_bytes))
+        widest = vector_bytes // self._widest()
+        self.flat = kernel.kind == "map" and len(self.axes) == 2 and not self._irregular() and self._is_flat(widest)
+        if kernel.kind == "reduce" and self._reduces_short_rows(widest):
+            self.axes.reverse()  # vectors of rows, not of the few numbers in one
+        self.f = Function(name, arguments, self._lanes(widest))
 
     def _view(self, v: Var) -> View:
         return self.fusion.view(v)
@@ -50,12 +53,15 @@ class Writer:
         """Return what a copying kernel copies."""
         return self.kernel.extra.get("source") or self.fusion.view(self.kernel.extra["copy"][0])
 
-    def _lanes(self, vector_bytes: int) -> int:
+    def _widest(self) -> int:
+        """Return the size of the largest numbers that the kernel computes."""
+        numbers = (v for e in self.kernel.equations for v in (*e.vars, *e.outputs) if v.dtype.kind == "f")
+        return max((v.dtype.itemsize for v in numbers), default=4)
+
+    def _lanes(self, lanes: int) -> int:
         if self.kernel.shape == () or any(e.op.startswith("arg") for e in self.kernel.equations):
             return 1
-        sizes = [v.dtype.itemsize for e in self.kernel.equations for v in (*e.vars, *e.outputs) if v.dtype.kind == "f"]
         inner = math.prod(self.kernel.shape) if self.flat else self.axes[-1].extent if self.axes else 1
-        lanes = vector_bytes // max(sizes, default=4)
         while lanes > 2 and lanes // 2 >= inner:
             lanes //= 2  # short rows take shorter vectors
         return lanes
@@ -132,15 +138,29 @@ class Writer:
     def _irregular(self) -> bool:
         return any(e.op in ("gather", "take_along_axis") for e in self.kernel.equations)
 
-    def _is_flat(self, axes: list[Axis]) -> bool:
-        """Whether every view runs through memory without gaps (or stands still)."""
-        a, b = axes
-        for view in self._all_views():
-            st = self._strides(view)
-            steps = (st[a.dims[-1]], st[b.dims[-1]])
-            if steps not in ((0, 0), (b.extent, 1)):
-                return False
-        return True
+    def _is_flat(self, lanes: int) -> bool:
+        """Whether every view runs through memory without gaps (or stands still).
+
+        Where rows are short, it is enough that what is written does: what is read is looked up number by number.
+        """
+        every = self._all_views()
+        short = self.axes[1].extent <= lanes // 2 and all(v.storage.size < 2**31 for v in every)
+        views = [*self.writes.values(), *self._copy_views()] if short else every
+        return all(self._steps(view) in ((0, 0), (self.axes[1].extent, 1)) for view in views)
+
+    def _steps(self, view: View) -> tuple[int, int]:
+        """Return the strides of a view along the two loops."""
+        strides = self._strides(view.broadcast(self.kernel.shape))
+        return strides[self.axes[0].dims[-1]], strides[self.axes[1].dims[-1]]
+
+    def _reduces_short_rows(self, lanes: int) -> bool:
+        """Whether each row of a matrix becomes a number, the rows being shorter than half a vector."""
+        if [a.reduced for a in self.axes] != [False, True] or self.axes[1].extent > lanes // 2 or self._irregular():
+            return False
+        sums = [e for e in self.kernel.equations if e.output in self.writes]
+        if any(e.op.startswith("arg") for e in self.kernel.equations):
+            return False
+        return all(self.kept_strides(e)[self.axes[0].dims[-1]] == 1 for e in sums)
 
     def _nest(self, depth: int, at: dict[int, Any]) -> None:
         axis = self.axes[depth]
@@ -192,12 +212,32 @@ class Writer:
         """Write the load of one vector of a view."""
         f, dtype = self.f, view.storage.dtype
         base = self.pointer(view.storage)
+        if flat is not None and self._steps(view) not in ((0, 0), (self.axes[1].extent, 1)):
+            return f.gather(base, self._looked_up_flat(view, flat), dtype, mask)
         index, stride = self.index(view.broadcast(self.kernel.shape), at, flat)
         if stride == 1 and f.lanes > 1:
             return f.load(base, index, dtype, mask)
         if stride == 0 or f.lanes == 1:
             return f.splat(f.load_one(base, index, dtype), dtype)
         return f.gather(base, self._spread(index, stride), dtype, mask)
+
+    def _looked_up_flat(self, view: View, flat: Any) -> str:
+        """Return the indices of a view for the vector of numbers from ``flat`` on, counted through all rows."""
+        f, extent, (by_row, by_column) = self.f, self.axes[1].extent, self._steps(view)
+        kind = f"<{f.lanes} x i32>" if f.lanes > 1 else "i32"
+        flat = f.op(f"trunc i64 {flat} to i32") if isinstance(flat, str) else str(flat)
+        number = f.op(f"add {kind} {f.splat(flat, np.int32).name}, {f.steps(np.int32)}")
+        row = f.op(f"udiv {kind} {number}, {literal(extent, np.int32, f.lanes)}")
+        place = literal(view.offset, np.int32, f.lanes)
+        if by_column:
+            before = f.op(f"mul {kind} {row}, {literal(extent, np.int32, f.lanes)}")
+            column = f.op(f"sub {kind} {number}, {before}")
+            place = f.op(
+                f"add {kind} {place}, {f.op(f'mul {kind} {column}, {literal(by_column, np.int32, f.lanes)}')}"
+            )
+        if by_row:
+            place = f.op(f"add {kind} {place}, {f.op(f'mul {kind} {row}, {literal(by_row, np.int32, f.lanes)}')}")
+        return f.op(f"sext {kind} {place} to {f.type(np.int64)}")
 
     def _spread(self, index: Any, stride: int) -> str:
         """Return the vector of indices index, index + stride, ..."""
