@@ -12,7 +12,7 @@ from gyaku.compiler.arguments import Arguments
 from gyaku.compiler.found import Found, hyper_key, mode_key
 from gyaku.compiler.primitives import OutOfRange, within
 from gyaku.compiler.program import Equation, Program
-from gyaku.compiler.quick import Quick, quick_of
+from gyaku.compiler.quick import Quick, Still, quick_of, still_of
 from gyaku.compiler.trace import Leaf, Traced
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, clock
@@ -61,6 +61,8 @@ class Bound:
         self.count = len(found.tensors)
         self.quick: Quick | None = None  # made once calls are alike
         self.calm, self.wait = 0, 2  # calls looked at thoroughly since one was not alike; so many are wanted
+        self.still: Still | None = None  # the same for calls of many steps
+        self.looks, self.patience = 0, 2
         traced = entry.traced
         if traced is None:
             return
@@ -198,6 +200,19 @@ class Bound:
     def stir(self) -> None:
         """Note that a call was not like those before: look at calls thoroughly, and at twice as many as last time."""
         self.quick, self.calm, self.wait = None, 0, min(2 * self.wait, 1024)
+
+    def alike(self, args: tuple[Any, ...]) -> bool:
+        """Return whether all that the program was made for is still so, by machine code or thoroughly."""
+        if self.still is not None:
+            if self.still.holds(args):
+                return True
+            self.still, self.looks, self.patience = None, 0, min(2 * self.patience, 1024)
+        if not self.fits() or self.takes(args, {}) is None:
+            return False
+        self.looks += 1
+        if self.looks == self.patience and self.contiguous:
+            self.still = still_of(self)
+        return True
 
     # -- a run --------------------------------------------------------------------------------------------------------
     def fill(self, tensors: Any, numbers: Any) -> list[Any]:

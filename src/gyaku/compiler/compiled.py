@@ -262,26 +262,29 @@ class Compiled:
 
         ``hyper(n)`` gives the hyper-parameters of the first n steps.
         """
+        first = tuple([new_tensor(a[rows[0]]) for a in arrays])
         if self._never:
             bound, found, entry = None, Found(self.function), self._eager
         else:
-            bound, _ = self._bound(tuple([new_tensor(a[rows[0]]) for a in arrays]), {})
+            last = self._last
+            alike = last is not None and last.entry.traced is not None and last.alike(first)
+            bound = last if alike else self._bind(first, {})[0]
             found, entry = bound.found, bound.entry
         rows = rows[: int(limit / entry.each) or 1] if limit else rows
         groups = [g for o in found.optimizers for g in o.param_groups]
         began, varying = time.perf_counter(), Varying(hyper(len(rows)), len(rows), groups)
-        results = self._run_several(bound, arrays, rows, varying, rng)
+        results = self._run_several(bound, arrays, first, rows, varying, rng)
         if results is None:
             results = many.one_by_one(self, groups, arrays, rows, varying, rng)
         entry.took((time.perf_counter() - began) / len(rows))
         return len(rows), results
 
-    def _run_several(self, bound: Bound | None, arrays: Any, rows: Any, varying: Varying, rng: Any) -> Any:
+    def _run_several(self, bound: Bound | None, arrays: Any, first: Any, rows: Any, varying: Varying, rng: Any) -> Any:
         """Run the steps in one call of machine code; None where Python has to go from step to step."""
         if bound is None or not many.can_run_many(bound, arrays, rows) or not many.same_truths(bound, varying, rows):
             return None
         try:
-            results = many.run_many(bound, arrays, rows, varying, rng)
+            results = many.run_many(bound, arrays, first, rows, varying, rng)
         except self._lacking as lacking:
             self._give_up(bound, lacking)
             return None

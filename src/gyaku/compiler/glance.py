@@ -19,6 +19,7 @@ import numpy as np
 from gyaku.compiler import machine
 from gyaku.compiler.glance_text import FUNCTIONS, TEXT
 from gyaku.compiler.watch import Watch
+from gyaku.core.node import FOREIGN
 from gyaku.core.tensor import Tensor
 
 # A row of the table of places: kind, object, name, number of the first expected address, how many.
@@ -40,7 +41,7 @@ def _glance() -> Any:
         result, arguments = signature.split(" ", 1)
         heads.append(f"declare {result} @{name}{arguments}")
     library = machine.library_of("\n".join([*heads, TEXT, machine.attributes()]))
-    kind = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.py_object, ctypes.py_object)
+    kind = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, *[ctypes.py_object] * 3)
     return kind(library.address("glance"))
 
 
@@ -57,13 +58,24 @@ class Glance:
 
     ``attributes`` are (object, name), ``grads`` (tensor, whether it has a gradient). ``arrays`` are, for each of ``n``
     arguments and then for each result, shape, type, the place of its address in the table at ``table`` (-1: nowhere)
-    and its range (low, high, also) or None. No argument may have a cell among ``cells``.
+    and its range (low, high, also) or None. No argument may have a cell among ``cells``. ``written`` are the cells of
+    memory that is written to where the glance says yes; ``step`` are the addresses of the function it then runs, with
+    the interpreter's lock held, and of its gate.
     """
 
     def __init__(
-        self, watch: Watch, attributes: Any, grads: Any, arrays: list[Any], n: int, cells: list[Any], table: int
+        self,
+        watch: Watch,
+        attributes: Any,
+        grads: Any,
+        arrays: list[Any],
+        n: int,
+        cells: list[Any],
+        written: list[Any],
+        table: int,
+        step: tuple[int, int] = (0, 0),
     ) -> None:
-        self._held: list[Any] = [cells]  # objects whose addresses are compared must live
+        self._held: list[Any] = [cells, written]  # objects whose addresses are compared must live
         self._rows: list[tuple[int, int, int, int, int]] = []
         self._wanted: list[int] = []
         for kind, place, names in watch.places:
@@ -79,8 +91,9 @@ class Glance:
         self._tables = [np.array(t, np.int64).ravel() for t in tables]
         rows, wanted, given, told = [t.ctypes.data for t in self._tables]
         block = [rows, len(self._rows), wanted, given, told, n, len(arrays), table, _getter()]
+        block += [*step, id(FOREIGN), len(written), *map(id, written)]
         self._tables.append(np.array(block, np.int64))
-        self.block, self.function = self._tables[-1].ctypes.data, _glance()  # function(block, args, arrays)
+        self.block, self.function = self._tables[-1].ctypes.data, _glance()  # function(block, args, arrays, now)
 
     def _enter(self, kind: str, place: Any, names: tuple[str, ...]) -> None:
         if kind == "dictionary":

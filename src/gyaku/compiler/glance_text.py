@@ -7,6 +7,7 @@ FUNCTIONS = {
     "PyDict_GetItem": "ptr (ptr, ptr)",
     "PyList_Size": "i64 (ptr)",
     "PyList_GetItem": "ptr (ptr, i64)",
+    "PyList_SetItem": "i32 (ptr, i64, ptr)",
     "PyTuple_GetItem": "ptr (ptr, i64)",
     "PyObject_GenericGetAttr": "ptr (ptr, ptr)",
     "PyObject_GenericGetDict": "ptr (ptr, ptr)",
@@ -15,10 +16,13 @@ FUNCTIONS = {
     "PyCapsule_GetPointer": "ptr (ptr, ptr)",
     "PyErr_Clear": "void ()",
     "Py_DecRef": "void (ptr)",
+    "Py_IncRef": "void (ptr)",
 }
 
-# glance(block, args, arrays): 1 where nothing changed. The block: rows, their number, expected addresses, names, what
-# the arrays must be, number of arguments, of arrays, table, CPython's function that reads a slot. Names:
+# glance(block, args, arrays, now): 1 where nothing changed; then the memory that is about to be written to gets ``now`` for
+# its write time, and the step is run if its function is given. The block: rows, their number, expected addresses,
+# names, what the arrays must be, number of arguments, of arrays, table, CPython's function that reads a slot, the
+# step's function or null, its gate, FOREIGN, number of cells that get a new time, cells. Names:
 # "__array_struct__", the descriptors of Tensor._node and ._cell, Tensor, ndarray, None, number of cells, cells. The
 # first arrays are those of the arguments, the others results; their addresses go into the table.
 TEXT = """
@@ -372,7 +376,31 @@ no:
   ret i1 false
 }
 
-define i64 @glance(ptr %block, ptr %args, ptr %arrays) #0 {
+define internal void @stamp(ptr %foreign, i64 %count, ptr %cells, ptr %now) #0 {
+entry:
+  br label %next
+next:
+  %i = phi i64 [ 0, %entry ], [ %more, %stamped ]
+  %done = icmp eq i64 %i, %count
+  br i1 %done, label %end, label %look
+look:
+  %at = getelementptr ptr, ptr %cells, i64 %i
+  %cell = load ptr, ptr %at
+  %before = call ptr @PyList_GetItem(ptr %cell, i64 0)
+  %open = icmp eq ptr %before, %foreign
+  br i1 %open, label %stamped, label %write
+write:
+  call void @Py_IncRef(ptr %now)
+  %r = call i32 @PyList_SetItem(ptr %cell, i64 0, ptr %now)
+  br label %stamped
+stamped:
+  %more = add i64 %i, 1
+  br label %next
+end:
+  ret void
+}
+
+define i64 @glance(ptr %block, ptr %args, ptr %arrays, ptr %now) #0 {
 entry:
   %rows_at = getelementptr i64, ptr %block, i64 0
   %rows = load ptr, ptr %rows_at
@@ -427,6 +455,22 @@ argument_kept:
   %j_more = add i64 %j, 1
   br label %argument
 yes:
+  %foreign_at = getelementptr i64, ptr %block, i64 11
+  %foreign = load ptr, ptr %foreign_at
+  %cells_at = getelementptr i64, ptr %block, i64 13
+  %number_at = getelementptr i64, ptr %block, i64 12
+  %number = load i64, ptr %number_at
+  call void @stamp(ptr %foreign, i64 %number, ptr %cells_at, ptr %now)
+  %step_at = getelementptr i64, ptr %block, i64 9
+  %step = load ptr, ptr %step_at
+  %gate_at = getelementptr i64, ptr %block, i64 10
+  %gate = load ptr, ptr %gate_at
+  %only_look = icmp eq ptr %step, null
+  br i1 %only_look, label %looked, label %run
+run:
+  call void %step(ptr %table, i64 1, ptr %gate)
+  br label %looked
+looked:
   ret i64 1
 no:
   ret i64 0

@@ -232,9 +232,7 @@ class Writer:
         if by_column:
             before = f.op(f"mul {kind} {row}, {literal(extent, np.int32, f.lanes)}")
             column = f.op(f"sub {kind} {number}, {before}")
-            place = f.op(
-                f"add {kind} {place}, {f.op(f'mul {kind} {column}, {literal(by_column, np.int32, f.lanes)}')}"
-            )
+            place = f.op(f"add {kind} {place}, {f.op(f'mul {kind} {column}, {literal(by_column, np.int32, f.lanes)}')}")
         if by_row:
             place = f.op(f"add {kind} {place}, {f.op(f'mul {kind} {row}, {literal(by_row, np.int32, f.lanes)}')}")
         return f.op(f"sext {kind} {place} to {f.type(np.int64)}")

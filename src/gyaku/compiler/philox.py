@@ -1,4 +1,4 @@
-"""Dropout masks as machine code: Philox4x64-10, the same bits as NumPy's and so as ``backend.random``."""
+"""Random words and dropout masks as machine code: Philox4x64-10, the bits of NumPy's and so of ``backend.random``."""
 
 from __future__ import annotations
 
@@ -41,6 +41,27 @@ def _block(f: Function, counter: str, keys: list[tuple[str, str]]) -> list[str]:
     return c
 
 
+def _keys(f: Function) -> list[tuple[str, str]]:
+    """Write the keys of all rounds from the state at ``%rng``: seed, stream, counter."""
+    keys = [(f.load_one("%rng", 0, np.uint64), f.load_one("%rng", 1, np.uint64))]
+    for _ in range(_ROUNDS - 1):
+        k0, k1 = keys[-1]
+        keys.append((f.op(f"add i64 {k0}, {_signed(_W0)}"), f.op(f"add i64 {k1}, {_signed(_W1)}")))
+    return keys
+
+
+def write_words() -> Function:
+    """Return ``words(rng, out, blocks)``: the next four words of each block, as ``Generator.raw`` gives them."""
+    f = Function("words", "ptr noalias %rng, ptr noalias %out, i64 %blocks", linkage="")
+    keys = _keys(f)
+    start = f.add(f.load_one("%rng", 2, np.uint64), 1)
+    with f.loop(0, "%blocks") as b:
+        for i, word in enumerate(_block(f, f.add(start, b), keys)):
+            f.do(f"store i64 {word}, ptr {f.address('%out', f.add(f.mul(b, 4), i), np.int64)}")
+    f.do("ret void")
+    return f
+
+
 def write_mask(fusion: Fusion, kernel: Kernel, name: str) -> tuple[Function, list[Storage]]:
     """Return ``name(rng, out, lo, hi)``: rows lo..hi of a mask, True where 16 bits are below the threshold.
 
@@ -53,10 +74,7 @@ def write_mask(fusion: Fusion, kernel: Kernel, name: str) -> tuple[Function, lis
     threshold = e.param("threshold")
     first = f.op(f"sdiv i64 {f.mul('%lo', width)}, {LANES_A_BLOCK}")
     ends = f.op(f"sdiv i64 {f.add(f.mul('%hi', width), LANES_A_BLOCK - 1)}, {LANES_A_BLOCK}")
-    keys = [(f.load_one("%rng", 0, np.uint64), f.load_one("%rng", 1, np.uint64))]
-    for _ in range(_ROUNDS - 1):
-        k0, k1 = keys[-1]
-        keys.append((f.op(f"add i64 {k0}, {_signed(_W0)}"), f.op(f"add i64 {k1}, {_signed(_W1)}")))
+    keys = _keys(f)
     start = f.add(f.load_one("%rng", 2, np.uint64), 1 + e.param("offset"))
     with f.loop(first, ends) as b:
         words = _block(f, f.add(start, b), keys)

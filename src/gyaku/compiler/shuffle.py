@@ -16,8 +16,10 @@ import numpy as np
 from gyaku.backend.random import Generator
 from gyaku.compiler import machine
 from gyaku.compiler.ir import Function
+from gyaku.compiler.philox import write_words
 
 _ORDER = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 4)
+_WORDS = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_int64)
 _MOST = 2**24  # more rows share their upper 22 bits too often for a pass of insertion
 
 
@@ -25,19 +27,34 @@ def permutations(generator: Generator, n: int, count: int) -> Any:
     """Return ``count`` permutations of 0..n-1, (count, n): what ``count`` calls of the generator's method give."""
     if n > _MOST or n < 2:
         return np.stack([generator.permutation(n) for _ in range(count)])
-    stride = -(-n // 4) * 4
-    words = generator.raw(count * stride)
+    return orders(_drawn(generator, count * -(-n // 4)), n, count)
+
+
+def orders(words: Any, n: int, count: int) -> Any:
+    """Return the stable orders (count, n) of so many times n words; each n of them begin a block of four."""
     bits = 8 if n <= 4096 else 11
     order, scratch = np.empty((count, n), np.int64), np.empty(3 * n + 2 * 2**bits, np.int64)
-    _order()(words.ctypes.data, order.ctypes.data, scratch.ctypes.data, n, stride, count, bits)
+    _functions()[0](words.ctypes.data, order.ctypes.data, scratch.ctypes.data, n, -(-n // 4) * 4, count, bits)
     return order
 
 
+def _drawn(generator: Generator, blocks: int) -> Any:
+    """Return the generator's next words: what its method ``raw`` gives, without building NumPy's generator."""
+    if generator.counter + blocks >= 2**63:
+        return generator.raw(4 * blocks)
+    state = np.array([generator.seed, generator.stream, generator.counter], np.uint64)
+    words = np.empty(4 * blocks, np.uint64)
+    _functions()[1](state.ctypes.data, words.ctypes.data, blocks)
+    generator.counter, generator._bits = generator.counter + blocks, None
+    return words
+
+
 @functools.cache
-def _order() -> Any:
-    f = _written()
-    text = "\n".join([*sorted(f.needs), str(f), machine.attributes()])
-    return _ORDER(machine.library_of(text).address(f.name))
+def _functions() -> tuple[Any, Any]:
+    written = [_written(), write_words()]
+    text = "\n".join([*sorted(written[0].needs | written[1].needs), *map(str, written), machine.attributes()])
+    library = machine.library_of(text)
+    return _ORDER(library.address("order")), _WORDS(library.address("words"))
 
 
 def _written() -> Function:

@@ -35,13 +35,16 @@ def checked_rows(rows: Any, n: int) -> Any:
     return found
 
 
-def run_many(bound: Bound, arrays: list[Any], rows: Any, hyper: Varying, states: Any) -> Any:
-    """Run one step for each line of ``rows`` and return the function's results, each with a leading axis of steps."""
-    steps, tensors = len(rows), [new_tensor(a[rows[0]]) for a in arrays]
+def run_many(bound: Bound, arrays: list[Any], tensors: Any, rows: Any, hyper: Varying, states: Any) -> Any:
+    """Run one step for each line of ``rows`` and return the function's results, each with a leading axis of steps.
+
+    ``tensors`` are the first step's batch.
+    """
+    steps = len(rows)
     inputs = list(bound.fill(tensors, ()))
     gathered = {i: (arrays[k], rows) for i, k in bound.args}
     varying: dict[int, Any] = {}  # by number of the input: one value a step
-    for i, source in bound.hypers:
+    for i, source in bound.hypers if hyper.given else ():
         values = hyper.values(bound.group(source), source[3:])
         if values is not None:
             varying[i] = values
@@ -90,6 +93,8 @@ def same_truths(bound: Bound, hyper: Varying, rows: Any) -> bool:
         return True
     if any(s[0] == "counter" for s in conditions.sources):
         return False
+    if not hyper.given:
+        return True
     moving = {s: hyper.values(bound.group(s), s[3:]) for s in conditions.sources if s[0] == "hyper"}
     moving = {s: values for s, values in moving.items() if values is not None}
 
