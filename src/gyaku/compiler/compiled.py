@@ -268,7 +268,7 @@ class Compiled:
         else:
             last = self._last
             alike = last is not None and last.entry.traced is not None and last.alike(first)
-            bound = last if alike else self._bind(first, {})[0]
+            bound = last if last is not None and alike else self._bind(first, {})[0]
             found, entry = bound.found, bound.entry
         rows = rows[: int(limit / entry.each) or 1] if limit else rows
         groups = [g for o in found.optimizers for g in o.param_groups]

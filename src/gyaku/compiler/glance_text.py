@@ -19,8 +19,8 @@ FUNCTIONS = {
     "Py_IncRef": "void (ptr)",
 }
 
-# glance(block, args, arrays, now): 1 where nothing changed; then the memory that is about to be written to gets ``now`` for
-# its write time, and the step is run if its function is given. The block: rows, their number, expected addresses,
+# glance(block, args, arrays, now): 1 where nothing changed; then the memory that is about to be written to gets ``now``
+# for its write time, and the step is run if its function is given. The block: rows, their number, expected addresses,
 # names, what the arrays must be, number of arguments, of arrays, table, CPython's function that reads a slot, the
 # step's function or null, its gate, FOREIGN, number of cells that get a new time, cells. Names:
 # "__array_struct__", the descriptors of Tensor._node and ._cell, Tensor, ndarray, None, number of cells, cells. The
