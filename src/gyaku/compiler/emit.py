@@ -215,6 +215,8 @@ class Emitter:
             low, high = self.plan.bounds(rows, thread)
             if task.kernel.kind in ("map", "reduce", "mask", "scatter") and rows <= 0:
                 high = min(high, 1) * self._all_rows(task.kernel)
+            if task.kernel.kind == "rows" and rows < 0:
+                high = task.kernel.shape[0]
             if high > low:
                 calls[task](f, pointers, low, high)
                 self._tock(f, clock, number, thread)

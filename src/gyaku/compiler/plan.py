@@ -72,12 +72,14 @@ class Plan:
     def _gather_inputs(self) -> None:
         for i in reversed(self.gathered):
             v = self.program.inputs[i]
-            storage = Storage("work", len(self.fusion.storages), v.dtype, v.size)
+            # the gradient of a weight reads all rows: a second copy costs less than what another core has just written
+            alone = self.balanced
+            storage = Storage("private" if alone else "work", len(self.fusion.storages), v.dtype, v.size)
             self.fusion.storages.append(storage)
             self.inputs[i].same = storage
             kernel = Kernel("rows", v.shape)
             kernel.extra.update(input=i, target=storage)
-            kernel.rows = v.shape[0]
+            kernel.rows = -1 if alone else v.shape[0]
             storage.split = (v.shape[0], v.size // v.shape[0])
             self.fusion.kernels.insert(0, kernel)
 
