@@ -486,3 +486,23 @@ def test_an_old_value_that_is_a_result_is_kept_before_it_is_replaced() -> None:
         old, pairs = Executable(p, threads).run([a, c])
         assert a == 1.5 and old[0, 0] == 3
         assert np.array_equal(c, y[::-1]) and np.array_equal(pairs, y.reshape(2, 2))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "width"), [(32, 2), (33, 3), (7, 8), (1, 4), (50, 5)])
+def test_short_rows_are_read_whatever_way_they_lie(dtype: Any, n: int, width: int) -> None:
+    a, turned, wide = (x.astype(dtype) for x in (numbers(n, width), numbers(width, n), numbers(n + 3, 2 * width)))
+    row, column, left = (x.astype(dtype) for x in (numbers(n, 1), numbers(width), numbers(n, 11)))
+
+    def write(b: Any, a: Any, turned: Any, wide: Any, row: Any, column: Any, left: Any) -> list[Any]:
+        part = b("slice", wide, key=(slice(1, n + 1), slice(0, 2 * width, 2)))
+        x = b("add", b("subtract", a, row), b("multiply", b("transpose", turned, axes=(1, 0)), column))
+        y = b("exp", b("add", x, part))
+        sums = [b("sum", y, axis=1, keepdims=keep) for keep in (True, False)]
+        most = b("amax", y, axis=1, keepdims=True)
+        z = b("divide", b("subtract", y, most), sums[0])
+        few = b("matmul", b("transpose", left, axes=(1, 0)), z)  # a weight's gradient with few columns
+        return [y, z, *sums, most, b("amin", z, axis=1, keepdims=False), b("greater", y, row), few]
+
+    for threads in (1, 2):
+        compare(write, [a, turned, wide, row, column, left], threads, ulps=64)
