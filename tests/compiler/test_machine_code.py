@@ -256,50 +256,33 @@ def test_the_bits_do_not_depend_on_the_number_of_threads() -> None:
     assert len(set(ends)) == 1
 
 
-def run_at(pace: Pace, now: list[float], each: dict[int, float], seconds: float) -> None:
-    """Run steps for a while on a made-up clock; ``each`` says what a step takes on so many threads."""
-    stop = now[0] + seconds
-    while now[0] < stop:
+def run_at(pace: Pace, each: dict[int, float], seconds: float) -> dict[int, float]:
+    """Run steps for a while, ``each`` seconds on so many threads; return the seconds by number of threads."""
+    spent = dict.fromkeys(each, 0.0)
+    while sum(spent.values()) < seconds:
         threads, steps = pace.threads(), pace.steps
-        now[0] += steps * each[threads]
+        spent[threads] += steps * each[threads]
         pace.took(steps, steps * each[threads])
+    return spent
 
 
-def test_the_faster_number_of_threads_is_found_and_found_again(monkeypatch: Any) -> None:
-    now, shares = [100.0], []
-    monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
+def test_the_faster_number_of_threads_is_found_and_found_again() -> None:
     pace = Pace(2)
-    took = pace.took
-
-    def noted(steps: int, seconds: float) -> None:
-        shares.append((pace.now, seconds))
-        took(steps, seconds)
-
-    monkeypatch.setattr(pace, "took", noted)
-    for each, best in (
-        ({1: 5e-4, 2: 4e-4}, 2),
-        ({1: 5e-4, 2: 9e-4}, 1),
-        ({1: 0.2, 2: 0.11}, 2),
-        ({1: 6e-5, 2: 5e-3}, 1),
-    ):
-        run_at(pace, now, each, 3 + 400 * max(each.values()))  # time to notice
-        shares.clear()
-        run_at(pace, now, each, 5 + 400 * max(each.values()))
-        right = sum(seconds for threads, seconds in shares if threads == best) / sum(seconds for _, seconds in shares)
-        assert right > 0.95, (each, right)
+    for one, two, best in ((5e-4, 4e-4, 2), (5e-4, 9e-4, 1), (0.2, 0.11, 2), (6e-5, 5e-3, 1)):
+        each = {1: one, 2: two}
+        run_at(pace, each, 5 + 400 * max(one, two))  # time to notice
+        spent = run_at(pace, each, 5 + 400 * max(one, two))
+        assert spent[best] / sum(spent.values()) > 0.95, (each, spent)
 
 
-def test_numbers_of_threads_that_are_alike_are_not_tried_for_long(monkeypatch: Any) -> None:
-    now = [100.0]
-    monkeypatch.setattr("gyaku.compiler.pace.time.perf_counter", lambda: now[0])
-    pace = Pace(2)
-    run_at(pace, now, {1: 1e-3, 2: 1e-3}, 1)
-    changes, before = 0, pace.now
-    stop = now[0] + 20
-    while now[0] < stop:
-        run_at(pace, now, {1: 1e-3, 2: 1e-3}, 1e-9)
-        changes, before = changes + (pace.now != before), pace.now
-    assert changes <= 40  # there and back, every second
+def test_numbers_of_threads_that_are_alike_are_seldom_tried() -> None:
+    pace, changes = Pace(2), 0
+    run_at(pace, {1: 1e-3, 2: 1e-3}, 5)
+    for _ in range(20_000):
+        before = pace.now
+        pace.took(1, 1e-3)
+        changes += pace.now != before
+    assert 2 <= changes <= 40  # there and back, every few seconds of work
 
 
 @pytest.mark.parametrize(("threads", "start"), [(2, [512]), (2, [400]), (2, [660]), (3, [341, 682]), (3, [300, 640])])

@@ -8,7 +8,6 @@ kernel is computed by one thread, in one order (tested).
 from __future__ import annotations
 
 import math
-import time
 
 from gyaku.backend.threads import available_threads
 from gyaku.compiler.convolution import CONVOLUTIONS
@@ -21,7 +20,7 @@ _WARM = 4  # steps that fill the caches after a change, and are not judged
 _LOOK = 8e-3  # seconds that a look takes at least: waking the other threads takes a tenth of a millisecond
 _BETTER = 0.97  # times the seconds of the others that pay for a change
 _HOPELESS = 2.0  # times the seconds of the others at which a trial ends early
-_KEEP = (20, 160)  # times the length of a trial until the next: after a change, and after many that changed nothing
+_KEEP = (20, 160)  # times a trial's length to run before the next: after a change, and after many that changed nothing
 _SHORTEST = 1e-2  # seconds that a trial counts for at least
 
 
@@ -54,7 +53,7 @@ class Pace:
         self._trial = False  # whether the present choice is being tried against the other
         self._other = float("inf")  # seconds a step of the other, when last looked at
         self._best, self._spent, self._tried = float("inf"), 0.0, 0.0  # of this look, and of this trial
-        self._until, self._times = 0.0, _KEEP[0]
+        self._left, self._times = 0.0, _KEEP[0]  # seconds to run until the next trial
 
     def threads(self) -> int:
         """Return how many threads the next steps get."""
@@ -62,21 +61,21 @@ class Pace:
 
     def took(self, steps: int, seconds: float) -> None:
         """Take note of what some steps took, all on the threads that were asked for."""
-        each, left = seconds / steps, 0.0
+        each = seconds / steps
         if self._trial:
             self._tried += seconds
         if self._warm:
             self._warm = False
             if self._trial and each > _HOPELESS * self._other:
                 self._judge(each)
+        elif self._left > 0:
+            self._left -= seconds
         else:
-            left = self._until - time.perf_counter()
-            if left <= 0:
-                self._look(each, seconds)
+            self._look(each, seconds)
         if self._warm:
             self.steps = max(1, min(_WARM, int(_LOOK / each)))
         else:
-            self.steps = max(1, math.ceil(max(left, _LOOK - self._spent) / each))
+            self.steps = max(1, math.ceil(max(self._left, _LOOK - self._spent) / each))
 
     def _look(self, each: float, seconds: float) -> None:
         self._best, self._spent = min(self._best, each), self._spent + seconds
@@ -97,7 +96,7 @@ class Pace:
         else:
             self._change(each)
             self._times = min(2 * self._times, _KEEP[1])
-        self._until = time.perf_counter() + self._times * max(self._tried, _SHORTEST)
+        self._left = self._times * max(self._tried, _SHORTEST)
 
     def _change(self, each: float) -> None:
         self._other, self._warm = each, True
