@@ -12,7 +12,7 @@ import numpy as np
 from gyaku.compiler import machine
 from gyaku.compiler.balance import FINISHED, common_memory
 from gyaku.compiler.channels import channels_last
-from gyaku.compiler.emit import module_of
+from gyaku.compiler.emit import emitter_of
 from gyaku.compiler.fuse import Fusion, Unsupported
 from gyaku.compiler.pace import Pace, sensible_threads
 from gyaku.compiler.pool import run_together
@@ -28,9 +28,10 @@ class Code:
 
     def __init__(self, program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False) -> None:
         self.program, self.threads, self.gathered = program, threads, gathered
-        self.plan, self.emitter, self.text = module_of(program, threads, gathered, timed)
+        self.emitter = emitter_of(program, threads, gathered, timed)
+        self.plan = self.emitter.plan
         try:
-            self.library = machine.library_of(self.text)
+            self.library = machine.library_of(self.emitter.text, self.emitter.outline())
         except RuntimeError as error:  # LLVM's own complaint: eager code can do it all the same
             raise Unsupported(f"what LLVM accepts ({str(error).splitlines()[-1].strip()})") from error
         self.functions = [_RUN(self.library.address(f"run_{t}")) for t in range(threads)]

@@ -11,7 +11,7 @@ from gyaku.compiler.balance import FINISHED, possible_rows, write_edge, write_me
 from gyaku.compiler.convolve import write_convolution
 from gyaku.compiler.denormals import flushed, kept
 from gyaku.compiler.fuse import CORRELATIONS, Kernel
-from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product, write_product_of_any
+from gyaku.compiler.gemm import Product, lanes_of, write_pack, write_product
 from gyaku.compiler.ir import Function
 from gyaku.compiler.loops import Writer
 from gyaku.compiler.philox import write_mask
@@ -27,28 +27,34 @@ class Emitter:
     def __init__(self, plan: Plan, timed: bool = False) -> None:
         self.plan, self.timed = plan, timed
         self.functions: dict[str, Function] = {}
+        self._products: dict[tuple[Product, tuple[int, int] | None], None] = {}  # in the order they are first met
         self.table: list[
             tuple[str, int]
         ] = []  # ("input", i), ("source", i), ("rows", i), ("result", k), ("constant", s), ...
         self.constants: list[Storage] = []
         self.callbacks: list[tuple[Kernel, list[View]]] = []  # equations that NumPy evaluates
 
-    def text(self) -> str:
-        """Return the module's assembly."""
         calls = [(task, self._kernel(i, task)) for i, task in enumerate(self.plan.order) if task is not BARRIER]
-        by_task = dict(calls)
-        drivers = [self._driver(t, by_task) for t in range(self.plan.threads)]
-        needs: set[str] = set()
-        for f in [*self.functions.values(), *drivers]:
-            needs |= f.needs
-        parts = [
-            *sorted(needs),
-            write_meeting(self.plan.threads) if self.plan.threads > 1 else "",
-            *map(str, self.functions.values()),
-            *map(str, drivers),
-            machine.attributes(),
-        ]
-        return "\n".join(parts)
+        self._drivers = [self._driver(t, dict(calls)) for t in range(self.plan.threads)]
+
+    def outline(self) -> str:
+        """Return what the module's assembly is made from: the assembly, but of products only what they are to be."""
+        return self._joined([]) + "\n".join(map(repr, self._products))
+
+    def text(self) -> str:
+        """Return the module's assembly. Products are most of it, so it is written only where it is to be compiled."""
+        written: dict[str, Function] = {}
+        for p, among in self._products:
+            lanes, registers = lanes_of(p.dtype, machine.vector_bytes()), machine.vector_registers()
+            made = write_product(p, lanes, registers, among)
+            written.update((f.name, f) for f in made if f.name not in written)
+        return self._joined(list(written.values()))
+
+    def _joined(self, products: list[Function]) -> str:
+        functions = [*products, *self.functions.values(), *self._drivers]
+        meeting = write_meeting(self.plan.threads) if self.plan.threads > 1 else ""
+        needs = sorted(set().union(*(f.needs for f in functions)))
+        return "\n".join([*needs, meeting, *map(str, functions), machine.attributes()])
 
     # -- kernels -----------------------------------------------------------------------------------------------------
     def _kernel(self, number: int, task: Task) -> Any:
@@ -110,13 +116,9 @@ class Emitter:
             shape, lies = (m, extra["n"], extra["k"]), (a.strides[0], a.strides[1], b_row, group, extra["n"])
             p = Product(*shape, *lies, dtype.name, extra["packed"])
             turned = p.turned(lanes) if known else p
-            if known:
-                name, functions = write_product(turned, lanes, machine.vector_registers())
-            else:
-                among = possible_rows(extra["m"], self.plan.threads)
-                name, functions = write_product_of_any(p, lanes, machine.vector_registers(), among)
-            for f in functions:
-                self.functions.setdefault(f.name, f)
+            among = None if known else possible_rows(extra["m"], self.plan.threads)
+            self._products[turned, among] = None
+            name = turned.name(among)
             start = low if kernel.rows > 0 else 0
             left = d.address(pointers(a.storage), d.add(d.mul(start, a.strides[0]), a.offset), dtype)
             right = d.address(pointers(b.storage), b.offset, dtype)
@@ -276,10 +278,6 @@ class Emitter:
         return f.op(f"getelementptr i8, ptr {base}, i64 {f.op(f'mul i64 {stride}, {step}')}")
 
 
-def module_of(
-    program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False
-) -> tuple[Plan, Emitter, str]:
-    """Return plan, emitter and assembly text of a program; ``timed`` adds up the cycles of every kernel."""
-    plan = Plan(program, threads, gathered, lambda dtype: lanes_of(dtype, machine.vector_bytes()))
-    emitter = Emitter(plan, timed)
-    return plan, emitter, emitter.text()
+def emitter_of(program: Program, threads: int, gathered: tuple[int, ...], timed: bool = False) -> Emitter:
+    """Return what writes the module of a program; ``timed`` adds up the cycles of every kernel."""
+    return Emitter(Plan(program, threads, gathered, lambda dtype: lanes_of(dtype, machine.vector_bytes())), timed)

@@ -38,6 +38,11 @@ class Product:
         lies = (self.a_row, self.a_col, self.b_row, self.group, self.c_row, self.c_col)
         return "_".join(map(str, (self.k, *lies, self.dtype, int(self.packed))))
 
+    def name(self, among: tuple[int, int] | None = None) -> str:
+        """Return the name of the function for just these rows, or for any number of them ``among`` from .. to."""
+        rows = str(self.m) if among is None else f"{among[0]}to{among[1]}"
+        return f"product_{rows}_{self.n}_{self.key}"
+
     def turned(self, lanes: int) -> Product:
         """Return the same product as C' = B' A' where that is better: few columns, and the rows of A lie side by side.
 
@@ -76,12 +81,16 @@ def tiling(m: int, vectors: int, k: int, registers: int) -> tuple[int, float]:
     return found
 
 
-def write_product(p: Product, lanes: int, registers: int) -> tuple[str, list[Function]]:
-    """Return the name and the functions of a product: ``name(A, B, C)``."""
+def write_product(p: Product, lanes: int, registers: int, among: tuple[int, int] | None = None) -> list[Function]:
+    """Return the functions of a product, the last being ``name(A, B, C)``.
+
+    With ``among`` it is ``name(A, B, C, m)`` for any m of these numbers (from, to); ``p.m`` is then a usual one.
+    """
+    if among is not None:
+        return _write_for_any(p, lanes, registers, among)
     vectors = -(-p.n // lanes)
     width, _ = tiling(p.m, vectors, p.k, registers)
-    name = f"product_{p.m}_{p.n}_{p.key}"
-    outer = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C")
+    outer = Function(p.name(), "ptr noalias %A, ptr noalias %B, ptr noalias %C")
     tiles: dict[str, Function] = {}
     start = 0
     while start < vectors:
@@ -90,7 +99,7 @@ def write_product(p: Product, lanes: int, registers: int) -> tuple[str, list[Fun
         _write_panel(outer, tiles, p, start, w, tail, lanes, registers)
         start += w
     outer.do("ret void")
-    return name, [*tiles.values(), outer]
+    return [*tiles.values(), outer]
 
 
 def _write_panel(
@@ -112,15 +121,11 @@ def _write_panel(
         row += rows * times
 
 
-def write_product_of_any(p: Product, lanes: int, registers: int, among: tuple[int, int]) -> tuple[str, list[Function]]:
-    """Return a product of as many rows as are asked for: ``name(A, B, C, m)``, m among the numbers from .. to.
-
-    ``p.m`` is a usual number of rows.
-    """
+def _write_for_any(p: Product, lanes: int, registers: int, among: tuple[int, int]) -> list[Function]:
+    """Write a product of any number of rows ``among`` from .. to."""
     vectors = -(-p.n // lanes)
     width, _ = tiling(p.m, vectors, p.k, registers)
-    name = f"product_{among[0]}to{among[1]}_{p.n}_{p.key}"
-    outer = Function(name, "ptr noalias %A, ptr noalias %B, ptr noalias %C, i64 %m")
+    outer = Function(p.name(among), "ptr noalias %A, ptr noalias %B, ptr noalias %C, i64 %m")
     tiles: dict[str, Function] = {}
     for start in range(0, vectors, width):
         w = min(width, vectors - start)
@@ -145,7 +150,7 @@ def write_product_of_any(p: Product, lanes: int, registers: int, among: tuple[in
                     outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c})")
             outer.do(f"store i64 {outer.op(f'add i64 {row}, {rows}')}, ptr {cell}")
     outer.do("ret void")
-    return name, [*tiles.values(), outer]
+    return [*tiles.values(), outer]
 
 
 def _heights(most: int, among: tuple[int, int]) -> list[int]:
@@ -194,15 +199,15 @@ def _write_tile(name: str, p: Product, rows: int, w: int, tail: int, lanes: int)
 
 def _write_step(f: Function, p: Product, sums: list[list[str]], masks: list[str | None], k: Any) -> None:
     """Write one k: vectors of B times elements of A, added to the tile."""
-    kind, row = f.type(p.dtype), f.mul(k, p.b_row)
+    kind, row, fma = f.type(p.dtype), f.mul(k, p.b_row), f.intrinsic_name("fmuladd", p.dtype, 3)
     bs = [f.load("%B", f.add(row, v * p.group), p.dtype, None if p.packed else mask) for v, mask in enumerate(masks)]
     column = f.mul(k, p.a_col)
     for r, line in enumerate(sums):
         a = f.splat(f.load_one("%A", f.add(column, r * p.a_row), p.dtype), p.dtype)
         for b, cell in zip(bs, line, strict=True):
-            before = Value(f.op(f"load {kind}, ptr {cell}"), p.dtype)
-            after = f.intrinsic("fmuladd", a, b, before)
-            f.do(f"store {kind} {after.name}, ptr {cell}")
+            before = f.op(f"load {kind}, ptr {cell}")
+            after = f.op(f"call {kind} @{fma}({kind} {a.name}, {kind} {b.name}, {kind} {before})")
+            f.do(f"store {kind} {after}, ptr {cell}")
 
 
 def packed_size(n: int, k: int, lanes: int) -> int:

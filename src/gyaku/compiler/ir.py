@@ -90,7 +90,8 @@ class Function:
 
     def op(self, text: str) -> str:
         """Write an instruction and return the name of its result."""
-        name = "%" + self.fresh()
+        self._count += 1  # not by ``fresh``: most of the time that writing takes is spent here
+        name = f"%t{self._count}"
         self.lines.append(f"  {name} = {text}")
         return name
 
@@ -290,10 +291,14 @@ class Function:
 
     def intrinsic(self, name: str, *a: Value) -> Value:
         """Call LLVM's ``llvm.<name>`` on operands of one type."""
-        kind = self.type(a[0].dtype)
-        full = f"llvm.{name}.{_suffix(register_type(a[0].dtype), self.lanes)}"
-        self.needs.add(f"declare {kind} @{full}({', '.join([kind] * len(a))})")
+        kind, full = self.type(a[0].dtype), self.intrinsic_name(name, a[0].dtype, len(a))
         return Value(self.op(f"call {kind} @{full}({', '.join(f'{kind} {v.name}' for v in a)})"), a[0].dtype)
+
+    def intrinsic_name(self, name: str, dtype: Any, operands: int) -> str:
+        """Return the full name of LLVM's ``llvm.<name>`` for vectors of a type; it is declared."""
+        kind, full = self.type(dtype), f"llvm.{name}.{_suffix(register_type(dtype), self.lanes)}"
+        self.needs.add(f"declare {kind} @{full}({', '.join([kind] * operands)})")
+        return full
 
     def library(self, name: str, *a: Value) -> Value:
         """Call a function of C's mathematical library, lane by lane (``name`` for double, ``name + 'f'`` for float)."""

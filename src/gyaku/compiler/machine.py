@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gyaku.base.errors import require
@@ -85,10 +87,26 @@ def is_x86() -> bool:
     return str(binding().get_default_triple()).split("-")[0] in ("x86_64", "i386", "i686", "amd64")
 
 
-def library_of(text: str) -> Library:
-    """Return the machine code of a module: from memory, from the cache on disk, or made now."""
+@functools.cache
+def _writers() -> str:
+    """Return a digest of the code that writes products: with what they are to be, it says what is written."""
+    digest = hashlib.sha256()
+    try:
+        for name in ("gemm", "ir"):
+            digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    except OSError:  # there are no such files: nothing that another process kept is known to be right
+        return secrets.token_hex()
+    return digest.hexdigest()
+
+
+def library_of(text: str | Callable[[], str], outline: str = "") -> Library:
+    """Return the machine code of a module: from memory, from the cache on disk, or made now.
+
+    ``text`` may be what writes the assembly; then ``outline`` stands for it.
+    """
     llvm = binding()
-    parts = [text, llvmlite_version(), str(llvm.llvm_version_info), llvm.get_default_triple(), llvm.get_host_cpu_name()]
+    parts = [text] if isinstance(text, str) else [outline, _writers()]
+    parts += [llvmlite_version(), str(llvm.llvm_version_info), llvm.get_default_triple(), llvm.get_host_cpu_name()]
     parts.append(llvm.get_host_cpu_features().flatten())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     with _lock:
@@ -97,7 +115,7 @@ def library_of(text: str) -> Library:
             if code is None:
                 watch.tell(True)
                 try:
-                    code = object_code(text)
+                    code = object_code(text if isinstance(text, str) else text())
                 finally:
                     watch.tell(False)
                 cache.save(key, code)
