@@ -17,7 +17,8 @@ INTRODUCTION = """# Benchmarks
 
 Made by `python -m benchmarks.compiled.page` from `benchmarks/results`; every number is measured by `make bench`
 (`python -m benchmarks compiled` for the compiled step alone, `python -m benchmarks.compiled --help` for parts of it). A
-target that was missed says so.
+target that was missed says so; where the time of those steps goes, and what was tried, stands in
+[decision 0007](decisions/0007-two-threads.md).
 """
 HOW = """## How the compiled step is measured
 
