@@ -8,6 +8,7 @@ OpenBLAS as NumPy brings it runs at half this rate where it does not know the pr
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,18 +89,21 @@ def write_product(p: Product, lanes: int, registers: int, among: tuple[int, int]
     """
     if among is not None:
         return _write_for_any(p, lanes, registers, among)
-    vectors = -(-p.n // lanes)
-    width, _ = tiling(p.m, vectors, p.k, registers)
     outer = Function(p.name(), "ptr noalias %A, ptr noalias %B, ptr noalias %C")
     tiles: dict[str, Function] = {}
-    start = 0
-    while start < vectors:
-        w = min(width, vectors - start)
-        tail = p.n - (vectors - 1) * lanes if start + w == vectors and p.n % lanes else 0
+    for start, w, tail in _panels(p, lanes, registers):
         _write_panel(outer, tiles, p, start, w, tail, lanes, registers)
-        start += w
     outer.do("ret void")
     return [*tiles.values(), outer]
+
+
+def _panels(p: Product, lanes: int, registers: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the panels of columns: first vector, number of vectors, columns in the last one if it is not full."""
+    vectors = -(-p.n // lanes)
+    width, _ = tiling(p.m, vectors, p.k, registers)
+    for start in range(0, vectors, width):
+        w = min(width, vectors - start)
+        yield start, w, p.n - (vectors - 1) * lanes if start + w == vectors and p.n % lanes else 0
 
 
 def _write_panel(
@@ -123,13 +127,9 @@ def _write_panel(
 
 def _write_for_any(p: Product, lanes: int, registers: int, among: tuple[int, int]) -> list[Function]:
     """Write a product of any number of rows ``among`` from .. to."""
-    vectors = -(-p.n // lanes)
-    width, _ = tiling(p.m, vectors, p.k, registers)
     outer = Function(p.name(among), "ptr noalias %A, ptr noalias %B, ptr noalias %C, i64 %m")
     tiles: dict[str, Function] = {}
-    for start in range(0, vectors, width):
-        w = min(width, vectors - start)
-        tail = p.n - (vectors - 1) * lanes if start + w == vectors and p.n % lanes else 0
+    for start, w, tail in _panels(p, lanes, registers):
         most = most_rows(w, registers)
         b = outer.address("%B", start * p.group, p.dtype)
         count = outer.op(f"sdiv i64 {outer.op(f'add i64 %m, {most - 1}')}, {most}")
