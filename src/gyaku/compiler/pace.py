@@ -18,9 +18,10 @@ from gyaku.compiler.program import Program
 _WORTH_A_THREAD = 60e-6  # seconds of work that pay for a second thread's barriers
 _WARM = 4  # steps that fill the caches after a change, and are not judged
 _LOOK = 8e-3  # seconds that a look takes at least: waking the other threads takes a tenth of a millisecond
+_STEPS = 3  # steps that a look takes at least: one may be held up by chance
 _BETTER = 0.97  # times the seconds of the others that pay for a change
 _HOPELESS = 2.0  # times the seconds of the others at which a trial ends early
-_KEEP = (20, 160)  # times a trial's length to run before the next: after a change, and after many that changed nothing
+_KEEP = (10, 160)  # times a trial's length to run before the next: after a change, and after many that changed nothing
 _SHORTEST = 1e-2  # seconds that a trial counts for at least
 
 
@@ -53,6 +54,7 @@ class Pace:
         self._trial = False  # whether the present choice is being tried against the other
         self._other = float("inf")  # seconds a step of the other, when last looked at
         self._best, self._spent, self._tried = float("inf"), 0.0, 0.0  # of this look, and of this trial
+        self._seen = 0  # steps of this look
         self._left, self._times = 0.0, _KEEP[0]  # seconds to run until the next trial
 
     def threads(self) -> int:
@@ -71,17 +73,17 @@ class Pace:
         elif self._left > 0:
             self._left -= seconds
         else:
-            self._look(each, seconds)
+            self._look(each, steps, seconds)
         if self._warm:
             self.steps = max(1, min(_WARM, int(_LOOK / each)))
         else:
             self.steps = max(1, math.ceil(max(self._left, _LOOK - self._spent) / each))
 
-    def _look(self, each: float, seconds: float) -> None:
-        self._best, self._spent = min(self._best, each), self._spent + seconds
-        if self._spent < _LOOK:
+    def _look(self, each: float, steps: int, seconds: float) -> None:
+        self._best, self._spent, self._seen = min(self._best, each), self._spent + seconds, self._seen + steps
+        if self._spent < _LOOK or self._seen < _STEPS:
             return
-        best, self._best, self._spent = self._best, float("inf"), 0.0
+        best, self._best, self._spent, self._seen = self._best, float("inf"), 0.0, 0
         if self._trial:
             self._judge(best)
         else:
