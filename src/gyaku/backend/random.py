@@ -85,6 +85,10 @@ class Generator:
         self.counter += blocks
         return self._bits.random_raw(4 * blocks)[:n]
 
+    def skip(self, blocks: int) -> None:
+        """Go on as if so many blocks of four words had been drawn."""
+        self.counter, self._bits = self.counter + blocks, None
+
     def uniform(self, shape: Shape = (), dtype: Any = np.float64) -> NDArray[Any]:
         """Return uniforms in [0, 1): the top 53 bits of a word (float64), or 24 bits of a half word (float32)."""
         n = _size(shape)

@@ -12,7 +12,7 @@ from gyaku.compiler.arguments import Arguments
 from gyaku.compiler.found import Found, hyper_key, mode_key
 from gyaku.compiler.primitives import OutOfRange, within
 from gyaku.compiler.program import Equation, Program
-from gyaku.compiler.quick import Quick, Still, quick_of, still_of
+from gyaku.compiler.quick import Patience, Quick, Still, quick_of, still_of
 from gyaku.compiler.trace import Leaf, Traced
 from gyaku.core.mode import state
 from gyaku.core.node import FOREIGN, clock
@@ -60,9 +60,8 @@ class Bound:
         self.tensors = found.tensors
         self.count = len(found.tensors)
         self.quick: Quick | None = None  # made once calls are alike
-        self.calm, self.wait = 0, 2  # calls looked at thoroughly since one was not alike; so many are wanted
         self.still: Still | None = None  # the same for calls of many steps
-        self.looks, self.patience = 0, 2
+        self.calls, self.runs = Patience(), Patience()  # with either
         traced = entry.traced
         if traced is None:
             return
@@ -193,24 +192,24 @@ class Bound:
 
     def settle(self) -> None:
         """Note that a call went well; after some of them, the next ones are only glanced at."""
-        self.calm += 1
-        if self.calm == self.wait and self.contiguous:
+        if self.calls.kept() and self.contiguous:
             self.quick = quick_of(self)
 
     def stir(self) -> None:
         """Note that a call was not like those before: look at calls thoroughly, and at twice as many as last time."""
-        self.quick, self.calm, self.wait = None, 0, min(2 * self.wait, 1024)
+        self.quick = None
+        self.calls.broken()
 
     def alike(self, args: tuple[Any, ...]) -> bool:
         """Return whether all that the program was made for is still so, by machine code or thoroughly."""
         if self.still is not None:
             if self.still.holds(args):
                 return True
-            self.still, self.looks, self.patience = None, 0, min(2 * self.patience, 1024)
+            self.still = None
+            self.runs.broken()
         if not self.fits() or self.takes(args, {}) is None:
             return False
-        self.looks += 1
-        if self.looks == self.patience and self.contiguous:
+        if self.runs.kept() and self.contiguous:
             self.still = still_of(self)
         return True
 
@@ -290,8 +289,7 @@ class Bound:
         for k in self.given:
             wrote(tensors[k])
         for g, blocks in self.draws:
-            g.counter += blocks * steps
-            g._bits = None
+            g.skip(blocks * steps)
         for k, number in self.graded:
             t = self.tensors[k] if k < self.count else tensors[k - self.count]
             t._grad = new_tensor(as_array(results[number]))

@@ -262,11 +262,11 @@ class Compiled:
 
         ``hyper(n)`` gives the hyper-parameters of the first n steps.
         """
-        first = tuple([new_tensor(a[rows[0]]) for a in arrays])
+        first: Any = None  # the first step's batch
         if self._never:
             bound, found, entry = None, Found(self.function), self._eager
         else:
-            last = self._last
+            first, last = tuple([new_tensor(a[rows[0]]) for a in arrays]), self._last
             alike = last is not None and last.entry.traced is not None and last.alike(first)
             bound = last if last is not None and alike else self._bind(first, {})[0]
             found, entry = bound.found, bound.entry

@@ -215,10 +215,8 @@ class Emitter:
                 self._tock(f, clock, number, thread)
                 continue
             low, high = self.plan.bounds(rows, thread)
-            if task.kernel.kind in ("map", "reduce", "mask", "scatter") and rows <= 0:
+            if task.kernel.kind in ("map", "reduce", "mask", "scatter", "rows") and rows <= 0:
                 high = min(high, 1) * self._all_rows(task.kernel)
-            if task.kernel.kind == "rows" and rows < 0:
-                high = task.kernel.shape[0]
             if high > low:
                 calls[task](f, pointers, low, high)
                 self._tock(f, clock, number, thread)
@@ -243,6 +241,8 @@ class Emitter:
 
     def _all_rows(self, kernel: Kernel) -> int:
         """Return what a kernel that is not shared out walks as its first loop."""
+        if kernel.kind == "rows":
+            return kernel.shape[0]
         kept = [s for i, s in enumerate(kernel.shape) if s != 1 and i not in kernel.axes]
         return kept[0] if kept else 1
 

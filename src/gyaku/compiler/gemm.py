@@ -119,10 +119,15 @@ def _write_panel(
             continue
         tile = _tile(tiles, p, rows, w, tail, lanes)
         with outer.loop(row, row + rows * times, rows) as i:
-            a = outer.address("%A", outer.mul(i, p.a_row), p.dtype)
-            c = outer.address("%C", outer.add(outer.mul(i, p.c_row), start * lanes * p.c_col), p.dtype)
-            outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c})")
+            outer.do(f"call void @{tile}({_places(outer, p, i, start * lanes, b)})")
         row += rows * times
+
+
+def _places(f: Function, p: Product, row: str, column: int, b: str) -> str:
+    """Write where a tile's rows of A and its numbers of C begin; return its arguments."""
+    a = f.address("%A", f.mul(row, p.a_row), p.dtype)
+    c = f.address("%C", f.add(f.mul(row, p.c_row), column * p.c_col), p.dtype)
+    return f"ptr {a}, ptr {b}, ptr {c}"
 
 
 def _write_for_any(p: Product, lanes: int, registers: int, among: tuple[int, int]) -> list[Function]:
@@ -142,12 +147,11 @@ def _write_for_any(p: Product, lanes: int, registers: int, among: tuple[int, int
             row = outer.op(f"load i64, ptr {cell}")
             taller = outer.op(f"zext i1 {outer.op(f'icmp slt i64 {row}, {edge}')} to i64")
             rows = outer.op(f"add i64 {low}, {taller}")
-            a = outer.address("%A", outer.mul(row, p.a_row), p.dtype)
-            c = outer.address("%C", outer.add(outer.mul(row, p.c_row), start * lanes), p.dtype)
+            places = _places(outer, p, row, start * lanes, b)
             for height in _heights(most, among):
                 tile = _tile(tiles, p, height, w, tail, lanes)
                 with outer.when(outer.op(f"icmp eq i64 {rows}, {height}")):
-                    outer.do(f"call void @{tile}(ptr {a}, ptr {b}, ptr {c})")
+                    outer.do(f"call void @{tile}({places})")
             outer.do(f"store i64 {outer.op(f'add i64 {row}, {rows}')}, ptr {cell}")
     outer.do("ret void")
     return [*tiles.values(), outer]

@@ -27,6 +27,22 @@ _SOON = 5e-6  # seconds of work
 _USUAL = sys.implementation.name == "cpython" and struct.calcsize("P") == 8 and sys.byteorder == "little"
 
 
+class Patience:
+    """When to trust that calls are alike: after two of them, and after each that was not, after twice as many."""
+
+    def __init__(self) -> None:
+        self.calm, self.wanted = 0, 2  # calls looked at thoroughly since one was not alike; so many are wanted
+
+    def kept(self) -> bool:
+        """Note a call that was like those before; return whether the next ones may be glanced at from now on."""
+        self.calm += 1
+        return self.calm == self.wanted
+
+    def broken(self) -> None:
+        """Note a call that was not."""
+        self.calm, self.wanted = 0, min(2 * self.wanted, 1024)
+
+
 class Still:
     """A look by machine code that says whether all that a bound program was made for is still so.
 
@@ -64,14 +80,17 @@ class Still:
         self.glance = Glance(seen, attributes, grads, arrays, given, cells, list(written), table, step)
         self.same, self.block, self.looks = self.glance.function, self.glance.block, bool(self.rest.places)
 
-    def holds(self, args: tuple[Any, ...]) -> bool:
-        """Return whether nothing changed and these arguments are such as the program was made for."""
+    def holds(self, args: tuple[Any, ...], results: Sequence[Any] = (), now: int | None = None) -> bool:
+        """Return whether nothing changed and these arguments are such as the program was made for.
+
+        ``results`` are the arrays for them, ``now`` the new write time, where such are part of the glance.
+        """
         if state.grad is not self.grad or get_default_dtype() is not self.default or len(args) != self.given:
             return False
         if self.looks and not self.rest.unchanged():
             return False
         try:
-            return bool(self.same(self.block, args, (*map(_array_of, args),), None))
+            return bool(self.same(self.block, args, (*map(_array_of, args), *results), now))
         except AttributeError:  # no tensors
             return False
 
@@ -103,15 +122,10 @@ class Quick(Still):
     def run(self, args: tuple[Any, ...]) -> tuple[Any] | None:
         """Run once and return (the function's result,); None if this call has to be looked at thoroughly."""
         filled, bound = self.filled, self.bound
-        if filled.filled is not bound.arrays or state.grad is not self.grad or get_default_dtype() is not self.default:
-            return None
-        if len(args) != self.given or (self.looks and not self.rest.unchanged()):
+        if filled.filled is not bound.arrays:
             return None
         results = [make(shape, dtype) for make, shape, dtype in self.made]
-        try:
-            if not self.same(self.block, args, (*map(_array_of, args), *results), clock()):
-                return None
-        except AttributeError:  # no tensors
+        if not self.holds(args, results, clock()):
             return None
         held = filled.held
         for row in self.moved:

@@ -45,7 +45,7 @@ def _drawn(generator: Generator, blocks: int) -> Any:
     state = np.array([generator.seed, generator.stream, generator.counter], np.uint64)
     words = np.empty(4 * blocks, np.uint64)
     _functions()[1](state.ctypes.data, words.ctypes.data, blocks)
-    generator.counter, generator._bits = generator.counter + blocks, None
+    generator.skip(blocks)
     return words
 
 
