@@ -115,3 +115,35 @@ def rule_faults(seed: int, runner: str) -> list[str]:
             if not name.startswith("gradient") and (d := distance(a[name], b[name])) > RULE
         ]
     return faults and [eager.text, *faults]
+
+
+def made_up(v: Any, rng: Any) -> Any:
+    """Return a value for an input of a program."""
+    if v.dtype.kind != "f":
+        return np.zeros(v.shape, v.dtype)
+    return np.full((), 0.5) if v.weak else (rng.random(v.shape) / 20).astype(v.dtype)
+
+
+def bit_faults(seed: int) -> list[str]:
+    """Return the numbers of threads on which machine code does not have the bits that it has on one."""
+    from gyaku.compiler.cpu import Executable
+
+    world = worlds(seed)[0]
+    world.before(0)
+    program, rng = gy.compile(world.step).program(*world.batches[0]), np.random.default_rng(seed)
+    arrays, ends = [made_up(v, rng) for v in program.inputs], {}
+    for threads in (1, 2, 3):
+        own, runner = [a.copy() for a in arrays], Executable(program, threads)
+        results = [r for _ in range(3) for r in runner.run(own)]
+        ends[threads] = [np.nan_to_num(a, nan=7.0).tobytes() for a in [*results, *own]]
+    faults = [f"{threads} threads" for threads in (2, 3) if ends[threads] != ends[1]]
+    return faults and [world.text, *faults]
+
+
+def turn_everything(monkeypatch: Any) -> None:
+    """Let weights of every size be large enough for ``features_first``, in batches of every size."""
+    from gyaku.compiler import features
+
+    for name in ("LARGE", "_FIRST", "_SMALLER"):
+        monkeypatch.setattr(features, name, 0)
+    monkeypatch.setattr(features, "_BATCH", 1)

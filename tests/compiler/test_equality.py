@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from compiler.compare import rule_faults, step_faults
+from compiler.compare import bit_faults, rule_faults, step_faults
 from compiler.models import COUNT, World, build
 from gyaku.compiler import interpret
 from gyaku.compiler.compiled import Compiled
@@ -91,3 +91,9 @@ def test_machine_code_agrees_with_eager(seed: int) -> None:
 def test_update_rules_in_machine_code(seed: int) -> None:
     pytest.importorskip("llvmlite", reason="machine code needs llvmlite: pip install 'gyaku[compile]'")
     assert rule_faults(seed, "cpu") == []
+
+
+@pytest.mark.parametrize("seed", [3, 5, 6, 23, 40, 49, 54, 56, 104, 120, 170])
+def test_the_bits_of_drawn_models_do_not_depend_on_the_number_of_threads(seed: int) -> None:
+    pytest.importorskip("llvmlite", reason="machine code needs llvmlite: pip install 'gyaku[compile]'")
+    assert bit_faults(seed) == []

@@ -352,7 +352,7 @@ class Tile:
             for v, (mask, cell) in enumerate(zip(self.masks, line, strict=True)):
                 total = Value(f.op(f"load {self.kind}, ptr {cell}"), self.dtype)
                 if add:
-                    total = f.fadd(f.load(y, at + v * f.lanes, self.dtype, mask), total)
+                    total = f.binary("fadd", f.load(y, at + v * f.lanes, self.dtype, mask), total)
                 f.store(total, y, at + v * f.lanes, mask)
 
 

@@ -255,21 +255,9 @@ class Function:
         return self.op(f"icmp slt <{self.lanes} x i64> {self.steps()}, {wide}")
 
     # -- arithmetic --------------------------------------------------------------------------------------------------
-    def binary(self, name: str, a: Value, b: Value, flags: str = "") -> Value:
+    def binary(self, name: str, a: Value, b: Value) -> Value:
         """Return one instruction of two operands of one type."""
-        return Value(self.op(f"{name} {flags + ' ' if flags else ''}{self.type(a.dtype)} {a.name}, {b.name}"), a.dtype)
-
-    def fadd(self, a: Value, b: Value) -> Value:
-        """Return a + b."""
-        return self.binary("fadd", a, b, "contract")
-
-    def fsub(self, a: Value, b: Value) -> Value:
-        """Return a - b."""
-        return self.binary("fsub", a, b, "contract")
-
-    def fmul(self, a: Value, b: Value) -> Value:
-        """Return a b."""
-        return self.binary("fmul", a, b, "contract")
+        return Value(self.op(f"{name} {self.type(a.dtype)} {a.name}, {b.name}"), a.dtype)
 
     def fdiv(self, a: Value, b: Value) -> Value:
         """Return a / b."""
@@ -338,16 +326,26 @@ class Function:
             word = "trunc" if q.itemsize < p.itemsize else ("zext" if p.kind == "u" else "sext")
         return Value(self.op(f"{word} {old} {a.name} to {new}"), dtype)
 
+    def _folded(self, word: str, a: Value) -> str:
+        """Return all lanes as one scalar, halves folded upon one another: an order of its own, not LLVM's choice."""
+        x, lanes = a.name, self.lanes
+        while lanes > 1:
+            kind, lanes = register_type(a.dtype, lanes), lanes // 2
+            halves = []
+            for first in (0, lanes):
+                which = ", ".join(f"i32 {first + i}" for i in range(lanes))
+                halves.append(self.op(f"shufflevector {kind} {x}, {kind} poison, <{lanes} x i32> <{which}>"))
+            part = f"<{lanes} x {register_type(a.dtype)}>"
+            x = self.op(f"{word} {part} {halves[0]}, {halves[1]}")
+        return self.op(f"extractelement <1 x {register_type(a.dtype)}> {x}, i64 0")
+
     def reduce(self, how: str, a: Value) -> str:
         """Return all lanes as one scalar: how is add, mul, max, min, and, or."""
         if self.lanes == 1:
             return a.name
         one, kind, tail = register_type(a.dtype), self.type(a.dtype), _suffix(register_type(a.dtype), self.lanes)
         if a.dtype.kind == "f" and how in ("add", "mul"):
-            start = literal(0 if how == "add" else 1, a.dtype)
-            name = f"llvm.vector.reduce.f{how}.{tail}"
-            self.needs.add(f"declare {one} @{name}({one}, {kind})")
-            return self.op(f"call reassoc {one} @{name}({one} {start}, {kind} {a.name})")
+            return self._folded("f" + how, a)
         words = {"f": ("maximum", "minimum"), "i": ("smax", "smin")}.get(a.dtype.kind, ("umax", "umin"))
         word = dict(zip(("max", "min"), words)).get(how, how)
         name = f"llvm.vector.reduce.{'f' if a.dtype.kind == 'f' else ''}{word}.{tail}"

@@ -55,7 +55,7 @@ def _bounds(w: Writer, axis: Axis) -> tuple[Any, Any]:
 
 def _combine(f: Function, op: str, a: Value, b: Value) -> Value:
     if op == "sum" and a.dtype.kind == "f":
-        return f.binary("fadd", a, b, "contract")
+        return f.binary("fadd", a, b)
     return scalar.RULES[_PAIRS[op]](f, a, b)
 
 
@@ -78,6 +78,9 @@ class _Sums:
         values = w.compute(_chain(w), at, mask)
         for e, slot in zip(self.reductions, self.slots[k], strict=True):
             (v,) = e.vars
+            if v in w.pairs:
+                self._add_product(w.pairs[v], slot, e.output.dtype, mask if masked_start else None)
+                continue
             x = values.get(v)
             if x is None:
                 x = (
@@ -93,6 +96,14 @@ class _Sums:
             before = Value(f.op(f"load {f.type(kind)}, ptr {slot}"), kind)
             after = _combine(f, e.op, before, x)
             f.do(f"store {f.type(kind)} {after.name}, ptr {slot}")
+
+    def _add_product(self, pair: tuple[Value, Value], slot: str, kind: Any, mask: str | None) -> None:
+        f = self.w.f
+        before = Value(f.op(f"load {f.type(kind)}, ptr {slot}"), kind)
+        after = f.intrinsic("fmuladd", *pair, before)
+        if mask is not None:
+            after = f.select(Value(mask, np.bool_), after, before)
+        f.do(f"store {f.type(kind)} {after.name}, ptr {slot}")
 
     def values(self, k: int) -> list[Value]:
         f = self.w.f

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from gyaku.compiler import mathematics as m
 from gyaku.compiler.ir import Function, Value, supported
 from gyaku.compiler.primitives import probe
-from gyaku.compiler.program import Equation
+from gyaku.compiler.program import Equation, Var
 
 Rule = Callable[..., Value]
 RULES: dict[str, Rule] = {}  # of operands already brought to one dtype
@@ -62,6 +63,36 @@ def write(f: Function, e: Equation, operands: list[Value | bool | int | float]) 
     return f.cast(y, out)
 
 
+def factors(f: Function, e: Equation, operands: list[Value | bool | int | float]) -> tuple[Value, Value]:
+    """Return the two numbers of a multiplication that is to be a part of ``sum_of``."""
+    a, b = (_as(f, v, e.output.dtype) for v in operands)
+    return a, b
+
+
+def sum_of(f: Function, pair: tuple[Value, Value], other: Any, e: Equation, first: bool) -> Value:
+    """Write the addition or subtraction ``e`` of a product and another number, the product being ``first`` or not."""
+    (a, b), c = pair, _as(f, other, e.output.dtype)
+    if e.op == "subtract":
+        a, c = (a, _negative(f, c)) if first else (_negative(f, a), c)
+    return f.intrinsic("fmuladd", a, b, c)
+
+
+def taken_in(equations: list[Equation], stored: Any) -> dict[Var, Equation]:
+    """Return the multiplications that sums take in, with the sum: a b + c rounded once.
+
+    Which ones is settled here and not by LLVM, whose choice depends on the code around: the bits of a number would
+    then depend on how threads share out rows.
+    """
+    uses = Counter(v for e in equations for v in e.vars)
+    alone = {e.output for e in equations if e.op == "multiply" and uses[e.output] == 1 and e.output not in stored}
+    found = {}
+    for e in equations:
+        if e.op in ("add", "subtract", "sum") and e.output.dtype.kind == "f":
+            fit = (v for v in reversed(e.vars) if v in alone and v.dtype == e.output.dtype)
+            found.update({v: e for v in [next(fit, None)] if v is not None})
+    return found
+
+
 def _common(e: Equation) -> np.dtype[Any]:
     """Return the dtype in which NumPy computes an equation."""
     if e.op.startswith("logical_"):
@@ -103,7 +134,7 @@ def _arithmetic(float_word: str, int_word: str) -> Rule:
     def write_it(f: Function, a: Value, b: Value) -> Value:
         floating = a.dtype.kind == "f"
         word = {"add": "or", "mul": "and"}[int_word] if a.dtype.kind == "b" else int_word  # NumPy's truth values
-        return f.binary(float_word if floating else word, a, b, "contract" if floating else "")
+        return f.binary(float_word if floating else word, a, b)
 
     return write_it
 
