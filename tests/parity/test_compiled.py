@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from compiler.compare import rule_faults, step_faults
+from compiler.compare import bit_faults, rule_faults, step_faults, turn_everything
 from compiler.models import COUNT
 from gyaku import nn, optim
 
@@ -24,6 +24,22 @@ def test_each_step_from_the_state_of_eager(first: int) -> None:
 @pytest.mark.parametrize("first", range(0, COUNT, 20))
 def test_each_rule_with_the_same_gradients(first: int) -> None:
     assert [fault for seed in range(first, first + 20) for fault in rule_faults(seed, "cpu")] == []
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("seed", range(3, COUNT, 20))
+def test_the_bits_do_not_depend_on_the_number_of_threads(
+    seed: int, turned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if turned:
+        turn_everything(monkeypatch)
+    assert bit_faults(seed + turned) == []
+
+
+@pytest.mark.parametrize("first", range(0, COUNT, 10))
+def test_each_step_with_features_first(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn_everything(monkeypatch)
+    assert [fault for seed in range(first, first + 10, 5) for fault in step_faults(seed, "cpu")] == []
 
 
 def trained(runner: str | None, dtype: str) -> tuple[float, float]:

@@ -16,9 +16,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from gyaku.compiler import convolution as c
 from gyaku.compiler import joins  # noqa: F401  (enters its primitive)
-from gyaku.compiler.passes import dead_code
-from gyaku.compiler.primitives import PRIMITIVES, infer
-from gyaku.compiler.program import Equation, Operand, Program, Var
+from gyaku.compiler.primitives import PRIMITIVES
+from gyaku.compiler.program import Equation, Program, Var
+from gyaku.compiler.rewriting import Rewriter
 
 _SUMS = ("sum", "prod", "amax", "amin", "any", "all")
 _BY_SAMPLE = 16  # elements of a sample's channel from which a sum over the batch is made of sums over samples
@@ -41,20 +41,15 @@ def first(ndim: int) -> tuple[int, ...]:
     return (0, ndim - 1, *range(1, ndim - 1))
 
 
-class _Turning:
+class _Turning(Rewriter):
     """One walk through the equations; ``turned[v]`` is v with its channels last."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
-        self.equations: list[Equation] = []
+        super().__init__(program)
         self.turned: dict[Var, Var] = {}
         self.plain: set[Var] = set(program.inputs)  # values that are there as the formula has them
         self.dense: set[Var] = set()  # turned values that lie in order, without gaps
-        self._next = 1 + max((v.id for e in program.equations for v in e.outputs), default=0)
-        self._next = max([self._next, *(v.id + 1 for v in program.inputs)])
-        self.made = {v: e for e in program.equations for v in e.outputs}
         self._views: dict[tuple[Var, int], Var] = {}
-        self.where = ""
 
     def run(self) -> Program:
         """Return the program turned."""
@@ -65,9 +60,7 @@ class _Turning:
                 self._as_it_is(e)
         for v in self.program.outputs:
             self.straight(v)
-        program = dead_code(self.program.replaced(self.equations))
-        program.check()
-        return program
+        return self.finished()
 
     def _rule(self, e: Equation) -> Callable[[Equation], bool] | None:
         if e.op in c.CONVOLUTIONS:
@@ -80,16 +73,7 @@ class _Turning:
             return self._reduce
         return getattr(self, f"_{e.op}", None)
 
-    # -- writing equations ---------------------------------------------------------------------------------------------
-    def emit(self, op: str, *inputs: Operand, into: Var | None = None, **params: Any) -> Var:
-        """Write an equation and return what it makes."""
-        if into is None:
-            (kind,) = infer(op, params, inputs)
-            into = Var(self._next, *kind)
-            self._next += 1
-        self.equations.append(Equation(op, inputs, tuple(params.items()), (into,), self.where))
-        return into
-
+    # -- values as they are, and turned --------------------------------------------------------------------------------
     def straight(self, v: Var) -> Var:
         """Return a value as the formula has it."""
         if v in self.turned and v not in self.plain:

@@ -13,6 +13,7 @@ from gyaku.compiler import machine
 from gyaku.compiler.balance import FINISHED, common_memory
 from gyaku.compiler.channels import channels_last
 from gyaku.compiler.emit import emitter_of
+from gyaku.compiler.features import features_first
 from gyaku.compiler.fuse import Fusion, Unsupported
 from gyaku.compiler.pace import Pace, sensible_threads
 from gyaku.compiler.pool import run_together
@@ -45,7 +46,7 @@ class Executable:
     """
 
     def __init__(self, program: Program, threads: int | None = None, timed: bool = False) -> None:
-        self.program, self.timed = channels_last(program), timed
+        self.program, self.timed = features_first(channels_last(program)), timed
         program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
         self._pace = Pace(self.threads) if threads is None and self.threads > 1 else None

@@ -18,6 +18,7 @@ from gyaku.compiler.philox import write_mask
 from gyaku.compiler.plan import BARRIER, Plan, Task
 from gyaku.compiler.program import Program
 from gyaku.compiler.scatter import write_scatter
+from gyaku.compiler.turn import write_turn
 from gyaku.compiler.views import Storage, View
 
 
@@ -76,7 +77,7 @@ class Emitter:
         if kernel.kind in CORRELATIONS:
             storages = write_convolution(self.plan.fusion, kernel, name, self.functions)
             return self._plain_call(name, storages)
-        writer_of = {"mask": write_mask, "scatter": write_scatter}[kernel.kind]
+        writer_of = {"mask": write_mask, "turn": write_turn, "scatter": write_scatter}[kernel.kind]
         f, storages = writer_of(self.plan.fusion, kernel, name)
         self.functions[name] = f
         return self._plain_call(name, storages)
@@ -215,7 +216,7 @@ class Emitter:
                 self._tock(f, clock, number, thread)
                 continue
             low, high = self.plan.bounds(rows, thread)
-            if task.kernel.kind in ("map", "reduce", "mask", "scatter", "rows") and rows <= 0:
+            if task.kernel.kind in ("map", "reduce", "mask", "turn", "scatter", "rows", "pack") and rows <= 0:
                 high = min(high, 1) * self._all_rows(task.kernel)
             if high > low:
                 calls[task](f, pointers, low, high)
@@ -243,6 +244,8 @@ class Emitter:
         """Return what a kernel that is not shared out walks as its first loop."""
         if kernel.kind == "rows":
             return kernel.shape[0]
+        if kernel.kind == "pack":
+            return int(kernel.extra["groups"])
         kept = [s for i, s in enumerate(kernel.shape) if s != 1 and i not in kernel.axes]
         return kept[0] if kept else 1
 

@@ -117,13 +117,16 @@ class Plan:
             kernel.extra["b"] = whole(done[key], (done[key].size,))
             return None
         lanes = self.lanes_of(e.output.dtype)
-        packed = Storage("work", len(self.fusion.storages), e.output.dtype, packed_size(n, k, lanes))
+        groups = -(-n // lanes)
+        alone = b.storage.root.kind == "private"  # each thread has its own, and packs it for itself
+        kind = "private" if alone else "work"
+        packed = Storage(kind, len(self.fusion.storages), e.output.dtype, packed_size(n, k, lanes))
         self.fusion.storages.append(packed)
-        packed.split = (-(-n // lanes), k * lanes)
+        packed.split = (groups, k * lanes)
         done[key] = packed
         pack = Kernel("pack", (n, k))
-        pack.extra.update(source=b, target=packed)
-        pack.rows = -(-n // lanes)
+        pack.extra.update(source=b, target=packed, groups=groups)
+        pack.rows = -1 if alone else groups
         kernel.extra["b"] = whole(packed, (packed.size,))
         return pack
 
