@@ -144,6 +144,6 @@ def turn_everything(monkeypatch: Any) -> None:
     """Let weights of every size be large enough for ``features_first``, in batches of every size."""
     from gyaku.compiler import features
 
-    for name in ("LARGE", "_FIRST", "_SMALLER"):
+    for name in ("_LARGE", "_LARGE_FIRST", "_LARGE_IN_SMALL"):
         monkeypatch.setattr(features, name, 0)
-    monkeypatch.setattr(features, "_BATCH", 1)
+    monkeypatch.setattr(features, "_FEWEST", 1)

@@ -63,11 +63,14 @@ def test_a_large_network_is_turned_and_trains_as_the_interpreter_does(batch: int
     p, arrays = trained(nn.Sequential(*layers, nn.Linear(230, 7)), 600, batch, 7)
     assert {(240, batch), (230, batch)} <= turned(p)
     q = features.features_first(p)
-    assert ops(q)["turn"] == 1
+    assert ops(q)["turn_mask"] == 1
     expected, found = copies(arrays), copies(arrays)
     loss, own = interpret.Executable(p).run(expected), Executable(p, 2).run(found)
-    for a, b in zip([*loss, *expected], [*own, *found], strict=True):
+    turned_too = copies(arrays)
+    by_numpy = interpret.Executable(q).run(turned_too)
+    for a, b, c in zip([*loss, *expected], [*own, *found], [*by_numpy, *turned_too], strict=True):
         np.testing.assert_allclose(b, a, rtol=2e-4, atol=2e-6)
+        np.testing.assert_allclose(c, a, rtol=2e-4, atol=2e-6)
 
 
 def test_small_layers_stay_as_they_are() -> None:
@@ -100,6 +103,57 @@ def test_what_is_given_or_asked_for_is_not_turned() -> None:
 
 
 @pytest.mark.usefixtures("everything")
+def test_a_transpose_that_changes_nothing_is_none() -> None:
+    x, w = gy.tensor(numbers(32, 24)), gy.tensor(numbers(24, 24))
+
+    def step(x: Any, w: Any) -> Any:
+        v = w.permute(0, 1)
+        return (x @ v).sum(), v
+
+    assert np.isclose(gy.compile(step)(x, w)[0].item(), step(x, w)[0].item(), rtol=1e-4)
+
+
+def test_a_first_layer_with_few_outputs_stays_as_it_is() -> None:
+    p, _ = trained(nn.Sequential(nn.Linear(3072, 10)), 3072, 32, 10)
+    assert features.features_first(p) is p
+
+
+def test_a_head_behind_convolutions_stays_as_it_is() -> None:
+    head = [nn.Flatten(), nn.Linear(8 * 14 * 14, 128), nn.ReLU(), nn.Linear(128, 10)]
+    model = nn.Sequential(nn.Unflatten(1, (1, 16, 16)), nn.Conv2d(1, 8, 3), nn.ReLU(), *head)
+    p, _ = trained(model, 256, 32, 10)
+    assert (8 * 14 * 14, 32) not in turned(p)
+
+
+@pytest.mark.usefixtures("everything")
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_rows_looked_up_are_packed_by_each_thread(threads: int) -> None:
+    x, t, rows = numbers(300, 21), RNG.integers(0, 4, 300), RNG.integers(0, 300, (5, 40))
+
+    def run(threads: int, whole: bool) -> list[bytes]:
+        gy.manual_seed(2)
+        model = nn.Sequential(nn.Linear(21, 90), nn.ReLU(), nn.Linear(90, 50), nn.Tanh(), nn.Linear(50, 4))
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+        def step(x: Any, t: Any) -> Any:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(x), t)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        compiled = gy.compile(step, threads=threads)
+        if whole:
+            compiled.steps(x, t, rows=rows)
+        else:
+            for r in rows:
+                compiled(gy.tensor(x[r]), gy.tensor(t[r]))
+        return [p._array.tobytes() for p in model.parameters()]
+
+    assert run(threads, whole=True) == run(1, whole=False)
+
+
+@pytest.mark.usefixtures("everything")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_sums_rows_and_columns_beside_turned_values(threads: int) -> None:
     x, w, v, row, column = numbers(37, 12), numbers(19, 12), numbers(19, 11), numbers(19), numbers(37, 1)
@@ -122,7 +176,7 @@ def test_sums_rows_and_columns_beside_turned_values(threads: int) -> None:
 @pytest.mark.parametrize("shape", [(16, 16), (100, 64), (128, 37), (64, 1000), (257, 33), (17, 16)])
 def test_masks_are_turned(shape: tuple[int, int], threads: int) -> None:
     rng = np.array([5, 6, 7], np.uint64)
-    p = program(lambda b, r: b("turn", b("mask", r, threshold=30000, offset=3, shape=shape)), [rng])
+    p = program(lambda b, r: b("turn_mask", b("mask", r, threshold=30000, offset=3, shape=shape)), [rng])
     wanted = Generator(5, stream=6, counter=10).mask(30000 / 65536, shape)
     assert np.array_equal(Executable(p, threads).run([rng])[0], wanted.T)
 

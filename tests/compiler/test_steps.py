@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
+from compiler.compare import turn_everything
 from compiler.models import build
 from gyaku import nn, optim
 
@@ -40,9 +41,12 @@ def arrays(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("runner", ["interpret", "cpu"])
-def test_many_steps_are_one_after_the_other(runner: str) -> None:
+@pytest.mark.parametrize("features", [False, True])
+def test_many_steps_are_one_after_the_other(runner: str, features: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if runner == "cpu":
         pytest.importorskip("llvmlite")
+    if features:
+        turn_everything(monkeypatch)
     rows, lr = RNG.integers(0, 70, (9, 16)), np.geomspace(0.01, 0.001, 9)
     model, optimizer, step = world()
     one = gy.compile(step, runner=runner)

@@ -18,9 +18,8 @@ from gyaku.compiler import convolution as c
 from gyaku.compiler import joins  # noqa: F401  (enters its primitive)
 from gyaku.compiler.primitives import PRIMITIVES
 from gyaku.compiler.program import Equation, Program, Var
-from gyaku.compiler.rewriting import Rewriter
+from gyaku.compiler.relayout import SUMS, Relayout
 
-_SUMS = ("sum", "prod", "amax", "amin", "any", "all")
 _BY_SAMPLE = 16  # elements of a sample's channel from which a sum over the batch is made of sums over samples
 
 
@@ -41,7 +40,7 @@ def first(ndim: int) -> tuple[int, ...]:
     return (0, ndim - 1, *range(1, ndim - 1))
 
 
-class _Turning(Rewriter):
+class _Turning(Relayout):
     """One walk through the equations; ``turned[v]`` is v with its channels last."""
 
     def __init__(self, program: Program) -> None:
@@ -69,7 +68,7 @@ class _Turning(Rewriter):
             return None
         if PRIMITIVES[e.op].kind == "elementwise":
             return self._elementwise
-        if e.op in _SUMS:
+        if e.op in SUMS:
             return self._reduce
         return getattr(self, f"_{e.op}", None)
 

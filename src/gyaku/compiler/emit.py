@@ -18,7 +18,7 @@ from gyaku.compiler.philox import write_mask
 from gyaku.compiler.plan import BARRIER, Plan, Task
 from gyaku.compiler.program import Program
 from gyaku.compiler.scatter import write_scatter
-from gyaku.compiler.turn import write_turn
+from gyaku.compiler.turn_mask import write_turn_mask
 from gyaku.compiler.views import Storage, View
 
 
@@ -77,7 +77,7 @@ class Emitter:
         if kernel.kind in CORRELATIONS:
             storages = write_convolution(self.plan.fusion, kernel, name, self.functions)
             return self._plain_call(name, storages)
-        writer_of = {"mask": write_mask, "turn": write_turn, "scatter": write_scatter}[kernel.kind]
+        writer_of = {"mask": write_mask, "turn_mask": write_turn_mask, "scatter": write_scatter}[kernel.kind]
         f, storages = writer_of(self.plan.fusion, kernel, name)
         self.functions[name] = f
         return self._plain_call(name, storages)
@@ -216,7 +216,7 @@ class Emitter:
                 self._tock(f, clock, number, thread)
                 continue
             low, high = self.plan.bounds(rows, thread)
-            if task.kernel.kind in ("map", "reduce", "mask", "turn", "scatter", "rows", "pack") and rows <= 0:
+            if task.kernel.kind in ("map", "reduce", "mask", "turn_mask", "scatter", "rows", "pack") and rows <= 0:
                 high = min(high, 1) * self._all_rows(task.kernel)
             if high > low:
                 calls[task](f, pointers, low, high)

@@ -14,22 +14,23 @@ from collections.abc import Iterator
 
 from gyaku.compiler.primitives import PRIMITIVES
 from gyaku.compiler.program import Equation, Operand, Program, Var
-from gyaku.compiler.rewriting import Rewriter
-from gyaku.compiler.turn import SIDE
+from gyaku.compiler.relayout import SUMS, Relayout
+from gyaku.compiler.turn_mask import SIDE
 
-# What was measured (decision 0007): with large weights it pays at every size of a batch, with smaller ones in small
-# batches, where packing the weights takes as long as the product; batches of a few samples fill too little of a vector.
-LARGE = 200 * 1024  # bytes of a weight between hidden layers
-_FIRST = 512 * 1024  # the same for a weight that meets what is given, whose rows have to be turned first
-_SMALLER, _SMALL_BATCH = 32 * 1024, 64
-_BATCH = 8
-_SUMS = ("sum", "prod", "amax", "amin", "any", "all")
-_SOURCES = ("matmul", "mask", "full", "broadcast_to")  # what else than loops may make a value that is turned
+# What was measured (decision 0007): large weights pay at every size of a batch, smaller ones in small batches, where
+# packing the weights takes as long as the product; batches of a few samples fill too little of a vector.
+_LARGE = 200 * 1024  # bytes of a weight between hidden layers from which it pays
+_LARGE_FIRST = 512 * 1024  # the same for a weight that meets what is given, whose rows have to be turned for it
+_SMALL_BATCH = 64  # samples up to which ...
+_LARGE_IN_SMALL = 32 * 1024  # ... so many bytes are enough
+_FEWEST = 8  # samples
+_SOURCES = ("matmul", "mask", "full", "broadcast_to")  # beside loops, what may make a value that is turned
+_COPIED = ("reshape",)  # what would have to put a turned value back into its order
 
 
 def features_first(program: Program) -> Program:
     """Return the program with the activations of its large layers turned; any other program as it is."""
-    turned = _Groups(program).turned()
+    turned = _Groups(program).members()
     return _Turning(program, turned).run() if turned else program
 
 
@@ -49,38 +50,45 @@ class _Groups:
             v = above
         return v
 
-    def turned(self) -> set[Var]:
+    def members(self) -> set[Var]:
         """Return the values to turn: those in a group with what a product by a large weight reads or makes.
 
-        A group that is given, asked for as a result, or made by anything else than loops and products stays as it is.
+        A group stays as it is if it is given, asked for as a result, made by what has an order of its own, or read so.
         """
         products = [e for e in self.program.equations if e.op == "matmul" and self._large(e)]
         if not products:
             return set()
         for e in self.program.equations:
-            if self._loop(e.output):
+            if self._elementwise(e.output):
                 for v in _alike(e):
                     self.parent[self.root(v)] = self.root(e.output)
-        members = [v for v in self.made if v.ndim == 2]
-        fixed = [v for v in members if not self._loop(v) and self.made[v].op not in _SOURCES]
-        wanted = {self.root(v) for e in products for v in (e.output, e.vars[0])}
-        wanted -= {self.root(v) for v in [*fixed, *self.program.inputs, *self.program.outputs]}
-        return {v for v in members if self.root(v) in wanted}
+        matrices = [v for v in self.made if v.ndim == 2]
+        fixed = [v for v in matrices if not self._elementwise(v) and self.made[v].op not in _SOURCES]
+        fixed += [v for e in self.program.equations if e.op in _COPIED for v in e.vars]
+        roots = {self.root(v) for e in products for v in (e.output, e.vars[0])}
+        roots -= {self.root(v) for v in [*fixed, *self.program.inputs, *self.program.outputs]}
+        return {v for v in matrices if self.root(v) in roots}
 
-    def _loop(self, v: Var) -> bool:
+    def _elementwise(self, v: Var) -> bool:
         return v in self.made and PRIMITIVES[self.made[v].op].kind == "elementwise"
 
     def _large(self, e: Equation) -> bool:
         """Whether a product is one of a batch of rows by a large weight, or by its transpose."""
         a, b = e.vars
-        if a.ndim != 2 or b.ndim != 2 or a.shape[0] < _BATCH or e.output.dtype.kind != "f":
+        if a.ndim != 2 or b.ndim != 2 or a.shape[0] < _FEWEST or e.output.dtype.kind != "f":
             return False
-        made = self.made.get(b)
-        if (made.vars[0] if made is not None and made.op == "transpose" else b) not in self.inputs:
+        if b not in self.inputs and _transposed(self.made.get(b)) not in self.inputs:
             return False
-        hidden = self._loop(a) or (a in self.made and self.made[a].op == "matmul")
-        limit = _SMALLER if a.shape[0] <= _SMALL_BATCH else LARGE if hidden else _FIRST
+        hidden = self._elementwise(a) or (a in self.made and self.made[a].op == "matmul")
+        if not hidden and e.output.shape[1] < a.shape[0]:
+            return False  # there would be more to pack than before
+        limit = _LARGE_IN_SMALL if a.shape[0] <= _SMALL_BATCH else _LARGE if hidden else _LARGE_FIRST
         return b.nbytes >= limit
+
+
+def _transposed(e: Equation | None) -> Var | None:
+    """Return what an equation is the transpose of, if it makes one of a matrix."""
+    return e.vars[0] if e is not None and e.op == "transpose" and e.param("axes") == (1, 0) else None
 
 
 def _alike(e: Equation) -> Iterator[Var]:
@@ -89,7 +97,7 @@ def _alike(e: Equation) -> Iterator[Var]:
         yield from (v for v in e.vars if v.shape == e.output.shape)
 
 
-class _Turning(Rewriter):
+class _Turning(Relayout):
     """One walk through the equations; ``self.turned[v]`` is the transpose of ``v``, which is computed in its place."""
 
     def __init__(self, program: Program, wanted: set[Var]) -> None:
@@ -106,14 +114,14 @@ class _Turning(Rewriter):
                 self._elementwise(e)
             elif e.output in self.wanted and e.op == "matmul":
                 a, b = e.vars
-                self._turned(e, self.emit("matmul", self.turn(b), self.turn(a)))
-            elif e.op in _SUMS and e.vars[0] in self.turned:
+                self._made(e, self.emit("matmul", self.turn(b), self.turn(a)))
+            elif e.op in SUMS and e.vars[0] in self.turned:
                 self._reduce(e)
             else:
                 self.equations.append(e)
         return self.finished()
 
-    def _turned(self, e: Equation, found: Var) -> None:
+    def _made(self, e: Equation, found: Var) -> None:
         self.turned[e.output] = found
         self.emit("transpose", found, into=e.output, axes=(1, 0))
 
@@ -122,11 +130,12 @@ class _Turning(Rewriter):
         if v in self.turned:
             return self.turned[v]
         made = self.made.get(v)
-        if made is not None and made.op == "transpose":
-            return made.vars[0]
+        source = _transposed(made)
+        if source is not None:
+            return source
         if v not in self.views:
             mask = made is not None and made.op == "mask" and min(v.shape) >= SIDE
-            self.views[v] = self.emit("turn", v) if mask else self.emit("transpose", v, axes=(1, 0))
+            self.views[v] = self.emit("turn_mask", v) if mask else self.emit("transpose", v, axes=(1, 0))
         return self.views[v]
 
     def _beside(self, v: Operand) -> Operand:
@@ -140,14 +149,13 @@ class _Turning(Rewriter):
         return self.views[v]
 
     def _elementwise(self, e: Equation) -> None:
-        self._turned(e, self.emit(e.op, *map(self._beside, e.inputs), **dict(e.params)))
+        self._made(e, self.emit(e.op, *map(self._beside, e.inputs), **dict(e.params)))
 
     def _reduce(self, e: Equation) -> None:
         (x,), axis, keep = e.vars, e.param("axis"), bool(e.param("keepdims", False))
         axes = (0, 1) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        places = tuple(sorted(1 - a % 2 for a in axes))
+        places = tuple(sorted(1 - a % 2 for a in axes))  # rows and columns change places
         if keep:
-            found = self.emit(e.op, self.turned[x], axis=places, keepdims=True)
-            self.emit("transpose", found, into=e.output, axes=(1, 0))
+            self._made(e, self.emit(e.op, self.turned[x], axis=places, keepdims=True))
         else:
             self.emit(e.op, self.turned[x], into=e.output, axis=places)

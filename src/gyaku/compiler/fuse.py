@@ -27,7 +27,7 @@ class Unsupported(Exception):
 class Kernel:
     """One piece of machine code.
 
-    ``kind`` is map, reduce, product, pack, rows, mask, turn, scatter, correlate, correlate_weight or python.
+    ``kind`` is map, reduce, product, pack, rows, mask, turn_mask, scatter, correlate, correlate_weight or python.
     ``equations`` in order; ``shape`` the space that is walked; ``stores`` the values that leave it. ``rows`` is how
     many pieces threads may share (0: one thread does all; -1: each thread does all, for itself).
     """
@@ -109,7 +109,7 @@ class Fusion:
             self._product(e)
         elif e.op in CORRELATIONS:
             self._convolution(e)
-        elif e.op in ("mask", "turn"):
+        elif e.op in ("mask", "turn_mask"):
             self._put(e, None, e.op, e.output.shape)
         elif e.op == "scatter_add" or (e.op == "index_add" and _arrays_lead(e)):
             self._put(e, None, "scatter", e.output.shape)
@@ -433,7 +433,7 @@ def split_of(kernel: Kernel) -> tuple[int, int]:
         sizes = list(kernel.shape[-2:]) if len(kernel.shape) == 2 else []
         if sizes and sizes[0] == 1:
             sizes = []
-    elif kernel.kind in ("mask", "turn"):
+    elif kernel.kind in ("mask", "turn_mask"):
         sizes = [s for s in kernel.shape if s != 1]
     elif kernel.kind in CORRELATIONS:
         sizes = list(kernel.shape) if kernel.shape[0] > 1 else []

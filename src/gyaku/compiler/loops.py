@@ -34,7 +34,7 @@ class Writer:
             if view.storage.root not in self.storages:
                 self.storages.append(view.storage.root)
         self.taken_in = scalar.taken_in(kernel.equations, self.writes)
-        self.pairs: dict[Any, tuple[Value, Value]] = {}  # the numbers of the multiplications that are taken in
+        self.factors: dict[Var, tuple[Value, Value]] = {}  # of the products that are taken in
         arguments = ", ".join([f"ptr noalias %p{i}" for i in range(len(self.storages))] + ["i64 %lo", "i64 %hi"])
         self.axes = self._axes()
         widest = vector_bytes // self._widest()
@@ -260,7 +260,7 @@ class Writer:
     ) -> dict[Var, Value]:
         """Write elementwise equations for one vector and return their values."""
         values: dict[Var, Value] = {}
-        self.pairs = {}
+        self.factors = {}
 
         def operand(v: Any) -> Any:
             if type(v) is not Var:
@@ -277,10 +277,11 @@ class Writer:
             elif e.op == "take_along_axis":
                 values[e.output] = self._take(e, values, at, mask)
             elif e.output in self.taken_in:
-                self.pairs[e.output] = scalar.factors(self.f, e, [operand(v) for v in e.inputs])
-            elif (i := next((i for i, v in enumerate(e.inputs) if v in self.pairs), None)) is not None:
-                product = self.pairs[e.inputs[i]]
-                values[e.output] = scalar.sum_of(self.f, product, operand(e.inputs[1 - i]), e, i == 0)
+                self.factors[e.output] = scalar.factors(self.f, e, [operand(v) for v in e.inputs])
+            elif (product := next((v for v in e.vars if v in self.factors), None)) is not None:
+                first = e.inputs[0] is product
+                other = operand(e.inputs[1 if first else 0])
+                values[e.output] = scalar.sum_of(self.f, self.factors[product], other, e, first)
             else:
                 values[e.output] = scalar.write(self.f, e, [operand(v) for v in e.inputs])
         return values

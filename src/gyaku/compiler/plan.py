@@ -118,7 +118,7 @@ class Plan:
             return None
         lanes = self.lanes_of(e.output.dtype)
         groups = -(-n // lanes)
-        alone = b.storage.root.kind == "private"  # each thread has its own, and packs it for itself
+        alone = b.storage.private
         kind = "private" if alone else "work"
         packed = Storage(kind, len(self.fusion.storages), e.output.dtype, packed_size(n, k, lanes))
         self.fusion.storages.append(packed)
@@ -150,9 +150,10 @@ class Plan:
         extra, view = kernel.extra, self.fusion.view
         if kernel.kind == "product":
             a, b = extra["a"], extra["b"]
-            task.reads = [(a, self._own(kernel, a, a.strides[0])), (b, False)]
+            task.reads = [(a, self._own(kernel, a, a.strides[0])), (b, b.storage.private)]
         elif kernel.kind == "pack":
-            task.reads, task.writes = [(extra["source"], False)], [extra["target"]]
+            source = extra["source"]
+            task.reads, task.writes = [(source, source.storage.private)], [extra["target"]]
         elif kernel.kind == "rows":
             task.writes = [extra["target"]]
         elif kernel.kind in ("map", "reduce"):
@@ -173,7 +174,7 @@ class Plan:
     def _own(self, kernel: Kernel, view: View, stride: int) -> bool:
         """Whether a thread that does its rows of ``kernel`` reads only what it wrote itself."""
         storage = view.storage.root
-        if storage.kind == "private":
+        if storage.private:
             return True
         if storage.split is None:
             return kernel.rows == 0

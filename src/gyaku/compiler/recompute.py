@@ -2,7 +2,8 @@
 
 Batch norm's x - mean is needed for the variance, for the output and twice in the backward pass. Stored, it is written
 once and read four times; computed again, x is read four times and nothing is written. Where the bytes come out lower,
-the few equations that make a value move into every loop that uses it.
+the few equations that make a value move into every loop that uses it. There a product may become part of a sum (one
+rounding in place of two) that it was not part of where it came from: a value and its copy may differ in the last place.
 """
 
 from __future__ import annotations

@@ -78,8 +78,8 @@ class _Sums:
         values = w.compute(_chain(w), at, mask)
         for e, slot in zip(self.reductions, self.slots[k], strict=True):
             (v,) = e.vars
-            if v in w.pairs:
-                self._add_product(w.pairs[v], slot, e.output.dtype, mask if masked_start else None)
+            if v in w.factors:
+                self._add_product(w.factors[v], slot, e.output.dtype, mask if masked_start else None)
                 continue
             x = values.get(v)
             if x is None:

@@ -77,19 +77,19 @@ def sum_of(f: Function, pair: tuple[Value, Value], other: Any, e: Equation, firs
     return f.intrinsic("fmuladd", a, b, c)
 
 
-def taken_in(equations: list[Equation], stored: Any) -> dict[Var, Equation]:
-    """Return the multiplications that sums take in, with the sum: a b + c rounded once.
+def taken_in(equations: list[Equation], stored: Any) -> set[Var]:
+    """Return the products that sums take in: a b + c rounded once, on processors that have such an instruction.
 
     Which ones is settled here and not by LLVM, whose choice depends on the code around: the bits of a number would
     then depend on how threads share out rows.
     """
     uses = Counter(v for e in equations for v in e.vars)
     alone = {e.output for e in equations if e.op == "multiply" and uses[e.output] == 1 and e.output not in stored}
-    found = {}
+    found: set[Var] = set()
     for e in equations:
         if e.op in ("add", "subtract", "sum") and e.output.dtype.kind == "f":
             fit = (v for v in reversed(e.vars) if v in alone and v.dtype == e.output.dtype)
-            found.update({v: e for v in [next(fit, None)] if v is not None})
+            found.update([*fit][:1])
     return found
 
 

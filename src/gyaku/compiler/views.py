@@ -38,6 +38,11 @@ class Storage:
         return self if self.same is None else self.same.root
 
     @property
+    def private(self) -> bool:
+        """Whether each thread has its own, which it makes and reads by itself."""
+        return self.root.kind == "private"
+
+    @property
     def nbytes(self) -> int:
         """The bytes it takes."""
         return self.size * self.dtype.itemsize

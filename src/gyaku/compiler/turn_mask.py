@@ -15,28 +15,31 @@ SIDE = 16  # bytes of a row that are turned at a time, and rows of them
 _VECTOR = f"<{SIDE} x i8>"
 
 
-def _turned(p: dict[str, Any], x: Any) -> list[Any]:
+def _kinds(p: dict[str, Any], x: Any) -> list[Any]:
     if x[0].ndim != 2 or x[0].dtype != np.bool_ or min(x[0].shape) < SIDE:
         raise ValueError(f"a mask of shape {x[0].shape}")
     return [(x[0].shape[::-1], x[0].dtype, False)]
 
 
-PRIMITIVES["turn"] = Primitive("turn", "shape", lambda p, x: np.ascontiguousarray(x.T), _turned)
+PRIMITIVES["turn_mask"] = Primitive("turn_mask", "shape", lambda p, x: np.ascontiguousarray(x.T), _kinds)
 
 
-def write_turn(fusion: Fusion, kernel: Kernel, name: str) -> tuple[Function, list[Storage]]:
+def write_turn_mask(fusion: Fusion, kernel: Kernel, name: str) -> tuple[Function, list[Storage]]:
     """Return ``name(mask, out, lo, hi)``: rows lo..hi of the transpose.
 
     Where a side is no multiple of a block's, the last block begins earlier and writes some of the same bytes again.
     """
     (e,) = kernel.equations
     (v,) = e.vars
-    storages = [fusion.view(v).storage, fusion.views[e.output].storage]
+    view = fusion.view(v)
+    assert view.contiguous and view.offset == 0  # a mask as it was drawn
+    storages = [view.storage, fusion.views[e.output].storage]
     f = Function(name, "ptr noalias %mask, ptr noalias %out, i64 %lo, i64 %hi")
     rows, columns = v.shape
     with f.loop("%lo", "%hi", SIDE) as i:
         last = f.op(f"sub i64 %hi, {SIDE}")
-        # where there are fewer rows than a block has, some of a neighbour's are written too, as he writes them
+        # Where there are fewer rows than a block has, some of another thread's are written too: the same bytes that it
+        # writes itself, and nobody uses this memory for anything else before the next barrier.
         at = _one_of("smax", f, _one_of("smin", f, i, last), "0")
         with f.loop(0, rows, SIDE) as j:
             _write_block(f, at, _one_of("smin", f, j, str(rows - SIDE)), rows, columns)

@@ -8,8 +8,10 @@ from gyaku.compiler.passes import dead_code
 from gyaku.compiler.primitives import infer
 from gyaku.compiler.program import Equation, Operand, Program, Var
 
+SUMS = ("sum", "prod", "amax", "amin", "any", "all")  # reductions that a layout does not matter to
 
-class Rewriter:
+
+class Relayout:
     """Writes equations; ``made`` says which equation of the old program makes a value."""
 
     def __init__(self, program: Program) -> None:
