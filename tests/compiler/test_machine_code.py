@@ -16,6 +16,7 @@ from gyaku.compiler import balance, pool
 from gyaku.compiler.cpu import Executable
 from gyaku.compiler.machine import is_x86
 from gyaku.compiler.pace import Pace, sensible_threads
+from gyaku.compiler.passes import optimized
 from gyaku.compiler.plan import Plan
 from gyaku.compiler.primitives import PRIMITIVES
 
@@ -489,3 +490,27 @@ def test_short_rows_are_read_whatever_way_they_lie(dtype: Any, n: int, width: in
 
     for threads in (1, 2):
         compare(write, [a, turned, wide, row, column, left], threads, ulps=64)
+
+
+# --- products that sums take in ---
+@pytest.mark.parametrize("shape", [(64, 300), (257, 1024)])
+def test_what_is_exactly_zero_in_numpy_is_zero(shape: tuple[int, int]) -> None:
+    a, c = numbers(*shape), numbers(*shape)
+
+    def write(b: Any, a: Any, c: Any) -> list[Any]:
+        h = b("multiply", a, c)
+        below = b("subtract", b("amax", h, axis=1, keepdims=True), h)
+        squares = b("subtract", b("multiply", a, a), b("multiply", a, a))
+        crossed = b("subtract", b("multiply", a, c), b("multiply", c, a))
+        return [b("amin", below, axis=1), squares, crossed]
+
+    for p in (program(write, [a, c]), optimized(program(write, [a, c]))):
+        assert not any(y.any() for y in Executable(p, 1).run([a, c]))
+
+
+def test_a_sum_takes_in_a_product_that_nobody_else_reads() -> None:
+    a, c = np.full(40, 1 + 2.0**-12, "f4"), np.full(40, -1 - 2.0**-11, "f4")
+    p = program(lambda b, a, c: b("add", b("multiply", a, a), c), [a, c])
+    (fused,) = Executable(p, 1).run([a, c])
+    kept = program(lambda b, a, c: [b("add", h := b("multiply", a, a), c), h], [a, c])
+    assert np.array_equal(fused, np.full(40, 2.0**-24, "f4")) and not Executable(kept, 1).run([a, c])[0].any()

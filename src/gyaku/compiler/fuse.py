@@ -72,6 +72,7 @@ class Fusion:
         self.literals: dict[Var, Any] = {}
         self.storages: list[Storage] = []
         self.placed: dict[Var, None] = {}  # values that lie in a part of a larger one, in order
+        self.again: set[Var] = set()  # values that several loops compute, all to the same bits
         self.scratch: Storage | None = None  # memory of each thread for a picture with its border
         for i, v in enumerate(program.inputs):
             if not supported(v.dtype):

@@ -33,7 +33,7 @@ class Writer:
         for view in [*self.reads.values(), *self.writes.values(), *self._copy_views()]:
             if view.storage.root not in self.storages:
                 self.storages.append(view.storage.root)
-        self.taken_in = scalar.taken_in(kernel.equations, self.writes)
+        self.taken_in = scalar.taken_in(kernel.equations, self.writes.keys() | fusion.again)
         self.factors: dict[Var, tuple[Value, Value]] = {}  # of the products that are taken in
         arguments = ", ".join([f"ptr noalias %p{i}" for i in range(len(self.storages))] + ["i64 %lo", "i64 %hi"])
         self.axes = self._axes()

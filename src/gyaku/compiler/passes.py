@@ -14,6 +14,7 @@ import numpy as np
 from gyaku.compiler.primitives import PRIMITIVES, evaluate, infer
 from gyaku.compiler.program import Equation, Operand, Program, Var
 
+_SYMMETRIC = ("add", "multiply")  # (of two NaN the first may come through, or the other)
 _KEEP = ("require_range",)  # equations that do something beside making a value
 
 
@@ -62,7 +63,8 @@ class _Common(_Rewriting):
         self.known: dict[Any, Var] = {}
 
     def rewrite(self, e: Equation) -> Equation | Operand:
-        key = (e.op, tuple([v.id if type(v) is Var else (type(v), repr(v)) for v in e.inputs]), repr(e.params))
+        inputs = [str(v.id) if type(v) is Var else f"{type(v)} {v!r}" for v in e.inputs]
+        key = (e.op, tuple(sorted(inputs) if e.op in _SYMMETRIC else inputs), repr(e.params))
         if e.op == "copy" or len(e.outputs) > 1:
             return e
         known = self.known.setdefault(key, e.output)

@@ -2,8 +2,7 @@
 
 Batch norm's x - mean is needed for the variance, for the output and twice in the backward pass. Stored, it is written
 once and read four times; computed again, x is read four times and nothing is written. Where the bytes come out lower,
-the few equations that make a value move into every loop that uses it. There a product may become part of a sum (one
-rounding in place of two) that it was not part of where it came from: a value and its copy may differ in the last place.
+the few equations that make a value move into every loop that uses it.
 """
 
 from __future__ import annotations
@@ -93,6 +92,7 @@ class _Again:
             names[e.output] = Var(self.next, e.output.shape, e.output.dtype, e.output.weak)
             self.next -= 1
             copies.append(_renamed(e, names, (names[e.output],)))
+        self.fusion.again.add(names[v])
         number = self.fusion.kernels.index(kernel)
         kernel.equations = copies + [_renamed(e, {v: names[v]}, e.outputs) for e in kernel.equations]
         for r in self._leaves(chain):

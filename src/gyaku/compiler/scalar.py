@@ -80,14 +80,16 @@ def sum_of(f: Function, pair: tuple[Value, Value], other: Any, e: Equation, firs
 def taken_in(equations: list[Equation], stored: Any) -> set[Var]:
     """Return the products that sums take in: a b + c rounded once, on processors that have such an instruction.
 
-    Which ones is settled here and not by LLVM, whose choice depends on the code around: the bits of a number would
-    then depend on how threads share out rows.
+    The difference of two products takes in neither: a a - c c is to be 0 where a is c. Which ones is settled here and
+    not by LLVM, whose choice depends on the code around: a number's bits would then depend on how threads share rows.
     """
     uses = Counter(v for e in equations for v in e.vars)
-    alone = {e.output for e in equations if e.op == "multiply" and uses[e.output] == 1 and e.output not in stored}
+    products = {e.output for e in equations if e.op == "multiply"}
+    alone = {v for v in products if uses[v] == 1 and v not in stored}
     found: set[Var] = set()
     for e in equations:
-        if e.op in ("add", "subtract", "sum") and e.output.dtype.kind == "f":
+        apart = e.op == "subtract" and all(v in products for v in e.inputs)
+        if e.op in ("add", "subtract", "sum") and e.output.dtype.kind == "f" and not apart:
             fit = (v for v in reversed(e.vars) if v in alone and v.dtype == e.output.dtype)
             found.update([*fit][:1])
     return found
