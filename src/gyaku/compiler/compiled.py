@@ -387,8 +387,10 @@ def compile(
     ``keep_gradients``. ``print`` in the function prints at the trace only. ``step.program(x, t)`` is the program (print
     it), ``step.explain(x, t)`` times every kernel, ``step.epochs(x, t, batch_size=...)`` runs whole epochs.
 
-    ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits). ``threads`` is for machine
-    code (None: what suits the program, at most what ``set_num_threads`` says; the bits do not depend on it).
+    ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits). Machine code agrees with
+    eager to rounding: a sum takes in a product that nothing else reads (a b + c, rounded once), other sums add up in
+    vectors, and results below the smallest normal number are 0. ``threads`` is for machine code (None: what suits the
+    program, at most what ``set_num_threads`` says; the bits do not depend on it).
     Raises ``ArgumentError`` for another runner, and for what is no function.
 
     >>> import gyaku as gy
