@@ -36,8 +36,8 @@ def turned(p: Program) -> set[tuple[int, ...]]:
     return made[0] - made[1]
 
 
-def trained(model: nn.Module, inputs: int, batch: int, classes: int) -> tuple[Program, list[Any]]:
-    """Return the optimized program of a training step, and values for its inputs."""
+def step_of(model: nn.Module) -> Any:
+    """Return an ordinary training step of a classifier."""
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
 
     def step(x: Any, t: Any) -> Any:
@@ -47,8 +47,13 @@ def trained(model: nn.Module, inputs: int, batch: int, classes: int) -> tuple[Pr
         optimizer.step()
         return loss
 
+    return step
+
+
+def trained(model: nn.Module, inputs: int, batch: int, classes: int) -> tuple[Program, list[Any]]:
+    """Return the optimized program of a training step, and values for its inputs."""
     x, t = numbers(batch, inputs), RNG.integers(0, classes, batch)
-    p = gy.compile(step).program(gy.tensor(x), gy.tensor(t))
+    p = gy.compile(step_of(model)).program(gy.tensor(x), gy.tensor(t))
     return p, [{x.shape: x, t.shape: t}.get(v.shape, made_up(v, RNG)) for v in p.inputs]
 
 
@@ -133,16 +138,7 @@ def test_rows_looked_up_are_packed_by_each_thread(threads: int) -> None:
     def run(threads: int, whole: bool) -> list[bytes]:
         gy.manual_seed(2)
         model = nn.Sequential(nn.Linear(21, 90), nn.ReLU(), nn.Linear(90, 50), nn.Tanh(), nn.Linear(50, 4))
-        optimizer = optim.SGD(model.parameters(), lr=0.1)
-
-        def step(x: Any, t: Any) -> Any:
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(x), t)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        compiled = gy.compile(step, threads=threads)
+        compiled = gy.compile(step_of(model), threads=threads)
         if whole:
             compiled.steps(x, t, rows=rows)
         else:
