@@ -15,6 +15,19 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RULE = 1e-6  # the update rule, given the same gradients
 
 
+def classifier_step(model: Any, optimizer: Any) -> Any:
+    """Return an ordinary training step of a classifier."""
+
+    def step(x: Any, t: Any) -> Any:
+        optimizer.zero_grad()
+        loss = gy.nn.functional.cross_entropy(model(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def worlds(seed: int) -> tuple[World, World]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

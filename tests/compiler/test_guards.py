@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
+from compiler.compare import classifier_step
 from gyaku import nn, optim
 from gyaku.base.errors import GyakuError
 
@@ -40,16 +41,7 @@ class Pair:
         self.compiled = compiled(self.step(*self.worlds[1]), **options)
         self.x, self.t = gy.randn(8, 3), gy.tensor([0, 1] * 4)
 
-    @staticmethod
-    def step(model: Any, optimizer: Any) -> Any:
-        def step(x: Any, t: Any) -> Any:
-            optimizer.zero_grad()
-            e = nn.functional.cross_entropy(model(x), t)
-            e.backward()
-            optimizer.step()
-            return e
-
-        return step
+    step = staticmethod(classifier_step)
 
     def agree(self, *batch: Any) -> None:
         """Run both and compare every bit."""

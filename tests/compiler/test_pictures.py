@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
+from compiler.compare import classifier_step
 from gyaku import nn, optim
 
 
@@ -75,13 +76,7 @@ def trained(make: Any, runner: str) -> tuple[list[Any], Any]:
     model = nn.Sequential(*make())
     optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
 
-    def step(x: Any, t: Any) -> Any:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = classifier_step(model, optimizer)
     run = step if runner == "eager" else gy.compile(step, runner=runner)
     rng = np.random.default_rng(1)
     batches = [(rng.normal(size=(4, 3, 10, 10)).astype(np.float32), rng.integers(0, 5, 4)) for _ in range(3)]

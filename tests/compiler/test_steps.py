@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from compiler.compare import turn_everything
+from compiler.compare import classifier_step, turn_everything
 from compiler.models import build
 from gyaku import nn, optim
 
@@ -111,14 +111,7 @@ def tiny(**options: Any) -> tuple[Any, Any, Any]:
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
     optimizer = optim.Adam(model.parameters(), lr=0.01)
 
-    def step(x: Any, t: Any) -> Any:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return model, optimizer, step
+    return model, optimizer, classifier_step(model, optimizer)
 
 
 @pytest.mark.parametrize("runner", ["interpret", "cpu"])

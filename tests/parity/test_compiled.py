@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gyaku as gy
-from compiler.compare import bit_faults, rule_faults, step_faults, turn_everything
+from compiler.compare import bit_faults, classifier_step, rule_faults, step_faults, turn_everything
 from compiler.models import COUNT
 from gyaku import nn, optim
 
@@ -57,13 +57,7 @@ def trained(runner: str | None, dtype: str) -> tuple[float, float]:
     ).to(dtype)
     optimizer = optim.Adam(model.parameters(), lr=3e-3)
 
-    def step(x: Any, t: Any) -> Any:
-        optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), t)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = classifier_step(model, optimizer)
     run = step if runner is None else gy.compile(step, runner=runner)
     rng = np.random.default_rng(0)
     for _ in range(100):

@@ -245,7 +245,7 @@ class Emitter:
         if kernel.kind == "rows":
             return kernel.shape[0]
         if kernel.kind == "pack":
-            return int(kernel.extra["groups"])
+            return int(kernel.extra["target"].split[0])
         kept = [s for i, s in enumerate(kernel.shape) if s != 1 and i not in kernel.axes]
         return kept[0] if kept else 1
 

@@ -125,7 +125,7 @@ class Plan:
         packed.split = (groups, k * lanes)
         done[key] = packed
         pack = Kernel("pack", (n, k))
-        pack.extra.update(source=b, target=packed, groups=groups)
+        pack.extra.update(source=b, target=packed)
         pack.rows = -1 if alone else groups
         kernel.extra["b"] = whole(packed, (packed.size,))
         return pack

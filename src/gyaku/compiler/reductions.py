@@ -76,34 +76,23 @@ class _Sums:
     def add(self, k: int, at: dict[int, Any], mask: str | None, masked_start: bool) -> None:
         w, f = self.w, self.w.f
         values = w.compute(_chain(w), at, mask)
+        literals = w.fusion.literals
+        for v in (e.vars[0] for e in self.reductions):
+            if v not in values and v not in w.factors:
+                values[v] = f.constant(literals[v], v.dtype) if v in literals else w.load(w.reads[v], at, mask)
+        mask = mask if masked_start else None
         for e, slot in zip(self.reductions, self.slots[k], strict=True):
-            (v,) = e.vars
-            if v in w.factors:
-                self._add_product(w.factors[v], slot, e.output.dtype, mask if masked_start else None)
-                continue
-            x = values.get(v)
-            if x is None:
-                x = (
-                    f.constant(w.fusion.literals[v], v.dtype)
-                    if v in w.fusion.literals
-                    else w.load(w.reads[v], at, mask)
-                )
-                values[v] = x
             kind = e.output.dtype
-            x = f.cast(x, kind)
-            if mask is not None and masked_start:
-                x = f.select(Value(mask, np.bool_), x, f.constant(_start(e.op, kind), kind))
             before = Value(f.op(f"load {f.type(kind)}, ptr {slot}"), kind)
-            after = _combine(f, e.op, before, x)
+            if e.vars[0] in w.factors:
+                after = f.intrinsic("fmuladd", *w.factors[e.vars[0]], before)
+                after = after if mask is None else f.select(Value(mask, np.bool_), after, before)
+            else:
+                x = f.cast(values[e.vars[0]], kind)
+                if mask is not None:
+                    x = f.select(Value(mask, np.bool_), x, f.constant(_start(e.op, kind), kind))
+                after = _combine(f, e.op, before, x)
             f.do(f"store {f.type(kind)} {after.name}, ptr {slot}")
-
-    def _add_product(self, pair: tuple[Value, Value], slot: str, kind: Any, mask: str | None) -> None:
-        f = self.w.f
-        before = Value(f.op(f"load {f.type(kind)}, ptr {slot}"), kind)
-        after = f.intrinsic("fmuladd", *pair, before)
-        if mask is not None:
-            after = f.select(Value(mask, np.bool_), after, before)
-        f.do(f"store {f.type(kind)} {after.name}, ptr {slot}")
 
     def values(self, k: int) -> list[Value]:
         f = self.w.f
