@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.compiled import compile_time, memory, page, speed, width
+from benchmarks.compiled import compile_time, crowd, memory, page, speed, width
 from benchmarks.compiled.workloads import WORKLOADS
 
-PARTS = {"speed": speed, "compile_time": compile_time, "memory": memory, "width": width}
+PARTS = {"speed": speed, "compile_time": compile_time, "memory": memory, "width": width, "crowd": crowd}
 
 
 def main() -> None:

@@ -53,6 +53,7 @@ PARTS = {
     "compiled_first_call": "First calls",
     "compiled_memory": "Memory of the compiled step",
     "compiled_width": "Width",
+    "compiled_crowd": "Two processes at the same time",
     "training_step": "Define-by-run beside PyTorch",
     "define_by_run": "One operation, define-by-run",
     "budget": "What an operation costs",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ pytest.importorskip("llvmlite")
 from compiler.small import compare, program
 from gyaku.backend.random import Generator
 from gyaku.base.errors import PositionError
-from gyaku.compiler import balance, pool
+from gyaku.compiler import balance, cpu, pool
 from gyaku.compiler.cpu import Executable
 from gyaku.compiler.machine import is_x86
 from gyaku.compiler.pace import Pace, sensible_threads
@@ -322,12 +325,88 @@ def test_a_run_in_parts_is_the_run_as_a_whole() -> None:
     source, rows, rates = numbers(50, 5), RNG.integers(0, 50, (700, 6)), RNG.random(700)
     p, start = program(descent, [source[:6], numbers(4, 5), 0.01], [1, None]), numbers(4, 5)
     ends = []
-    for pace in (None, Pace(2), Pace(3)):
+    for pace in (Pace(2, free=False), Pace(2), Pace(3)):
         state, runner = start.copy(), Executable(p, 2)
-        runner._pace = pace
+        runner._paces[2] = pace
         (totals,) = runner.run_steps([None, state, None], {2: rates * 1e-3}, {0: (source, rows)}, 700)
         ends.append((state.tobytes(), totals.tobytes()))
     assert len(set(ends)) == 1
+
+
+class Given:
+    """Seats that give what a test says."""
+
+    def __init__(self, share: int) -> None:
+        self.share, self.wanted, self.busy = share, set[int](), 0
+
+    def take(self, threads: int) -> int:
+        self.wanted.add(threads)
+        self.busy += 1
+        return min(threads, self.share)
+
+    def leave(self) -> None:
+        self.busy -= 1
+
+
+@pytest.mark.parametrize(("share", "allowed"), [(1, {1}), (2, {1, 2}), (3, {1, 2}), (4, {1, 4}), (9, {1, 4})])
+def test_a_program_uses_no_more_threads_than_its_process_is_given(
+    share: int, allowed: set[int], monkeypatch: Any
+) -> None:
+    seat = Given(share)
+    monkeypatch.setattr(cpu, "seat", seat)
+    monkeypatch.setattr(cpu, "sensible_threads", lambda _: 4)
+    p, ends = program(descent, [numbers(6, 5), numbers(4, 5), 0.01], [1, None]), []
+    source, rows, start = numbers(50, 5), RNG.integers(0, 50, (4000, 6)), numbers(4, 5)
+    for runner in (Executable(p), Executable(p, 1)):
+        state = start.copy()
+        runner.run([source[:6], state, 1e-3])
+        runner.run_steps([None, state, 1e-3], {}, {0: (source, rows)}, 4000)
+        ends.append(state.tobytes())
+        assert {threads for _, threads in runner._codes} <= allowed
+    assert ends[0] == ends[1] and seat.wanted == {4, 1} and seat.busy == 0
+
+
+def test_a_program_made_for_a_number_of_threads_keeps_it(monkeypatch: Any) -> None:
+    monkeypatch.setattr(cpu, "seat", Given(1))
+    runner = Executable(program(descent, [numbers(6, 5), numbers(4, 5), 0.01], [1, None]), 2)
+    runner.run([numbers(6, 5), numbers(4, 5), 0.01])
+    assert {threads for _, threads in runner._codes} == {2}
+
+
+def test_the_seat_is_left_when_a_step_fails(monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> None:
+        raise MemoryError
+
+    seat = Given(2)
+    monkeypatch.setattr(cpu, "seat", seat)
+    monkeypatch.setattr(cpu.Filled, "run", refuse)
+    with pytest.raises(MemoryError):
+        Executable(program(descent, [numbers(6, 5), numbers(4, 5), 0.01], [1, None]), 2).run([0, 0, 0.01])
+    assert seat.busy == 0
+
+
+FORK = """
+import os, sys
+import numpy as np
+from compiler.small import program
+from gyaku.compiler.cpu import Executable
+x = np.arange(6.0).reshape(2, 3)
+p = program(lambda b, v: b("multiply", b("tanh", v), 3.5), [x])
+before = Executable(p, 3).run([x])[0]
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(Executable(p, 3).run([x])[0], before) else 3)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORK]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "0"
 
 
 def test_small_programs_get_one_thread() -> None:

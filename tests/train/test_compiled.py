@@ -17,7 +17,7 @@ import gyaku as gy
 from gyaku import nn, optim
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.models import MLP
-from gyaku.train import Callback, Config, History, Probe, fit, fit_many, train_run
+from gyaku.train import Callback, Config, History, Probe, fit, fit_many, many, train_run
 from gyaku.train.compiled import TOO_FEW
 from gyaku.train.schedule import OPTIMIZERS
 
@@ -255,6 +255,46 @@ def test_many_take_turns_where_there_is_no_machine_code() -> None:
     histories = fit_many([network() for _ in each], clouds(), each=each, epochs=3, workers=3, compile=False)
     for own, history in zip(each, histories, strict=True):
         assert fit(network(), clouds(), epochs=3, compile=False, seed=own["seed"]).rows == history.rows
+
+
+class Given:
+    """Seats that give what a test says."""
+
+    def __init__(self, share: int) -> None:
+        self.given, self.wanted = share, set[int]()
+
+    def share(self, threads: int) -> int:
+        self.wanted.add(threads)
+        return self.given
+
+
+def test_only_as_many_train_at_a_time_as_there_are_cores_for_them(monkeypatch: Any) -> None:
+    seat, inside, most = Given(2), list[int](), list[int]()
+    monkeypatch.setattr(many, "seat", seat)
+
+    def job(k: int) -> Any:
+        def run(turns: Any) -> int:
+            for _ in range(3):
+                with turns.turn():
+                    inside.append(k)
+                    most.append(len(inside))
+                    time.sleep(0.01)
+                    inside.remove(k)
+            return k
+
+        return run
+
+    assert many.side_by_side([job(k) for k in range(5)], 5) == [0, 1, 2, 3, 4]
+    assert max(most) == 2 and seat.wanted == {5}
+
+
+def test_many_networks_on_one_core_have_the_same_bits(monkeypatch: Any) -> None:
+    monkeypatch.setattr(many, "seat", Given(1))
+    each = [{"seed": seed} for seed in range(3)]
+    options: dict[str, Any] = {"epochs": 10, "batch_size": 4, "compile": True}
+    histories = fit_many([network() for _ in each], clouds(), each=each, workers=3, **options)
+    for own, history in zip(each, histories, strict=True):
+        assert fit(network(), clouds(), seed=own["seed"], threads=1, **options).rows == history.rows
 
 
 def test_ctrl_c_ends_many_with_a_checkpoint_each(tmp_path: Path) -> None:

@@ -390,7 +390,8 @@ def compile(
     ``runner`` is "cpu" (machine code, needs llvmlite) or "interpret" (NumPy, eager's bits). Machine code agrees with
     eager to rounding: a sum takes in a product that nothing else reads (a b + c, rounded once), other sums add up in
     vectors, and results below the smallest normal number are 0. ``threads`` is for machine code (None: what suits the
-    program, at most what ``set_num_threads`` says; the bits do not depend on it).
+    program, at most what ``set_num_threads`` says, and fewer while other processes of this user train on these cores,
+    too; the bits do not depend on it).
     Raises ``ArgumentError`` for another runner, and for what is no function.
 
     >>> import gyaku as gy

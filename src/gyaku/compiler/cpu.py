@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gyaku.backend.seats import seat
 from gyaku.compiler import machine
 from gyaku.compiler.balance import FINISHED, common_memory
 from gyaku.compiler.channels import channels_last
@@ -49,7 +50,7 @@ class Executable:
         self.program, self.timed = features_first(channels_last(program)), timed
         program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
-        self._pace = Pace(self.threads) if threads is None and self.threads > 1 else None
+        self._free, self._paces = threads is None, dict[int, Pace]()  # by most threads
         Fusion(program)  # refuses what machine code cannot express
         self._codes: dict[Any, Filled] = {}
 
@@ -63,7 +64,7 @@ class Executable:
 
     def alone(self) -> Filled | None:
         """Return the machine code of single steps if it is always the same, of one thread; else None."""
-        return self.bound() if self.threads == 1 and self._pace is None else None
+        return self.bound() if self.threads == 1 else None
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """Run one step and return the results."""
@@ -91,23 +92,32 @@ class Executable:
         return results
 
     def _run(self, arrays: Sequence[Any], varying: Any, gathered: Any, results: list[Any], steps: int) -> None:
-        pace, which = self._pace, tuple(sorted(gathered))
-        if pace is None:
-            self.bound(which).run(arrays, varying, gathered, results, steps)
-            return
-        done = 0
+        which, done = tuple(sorted(gathered)), 0
         while done < steps:
-            threads = pace.threads()
-            bound, part = self.bound(which, threads), slice(done, min(steps, done + pace.steps))
-            began = time.perf_counter()
-            if steps == 1:
-                bound.run(arrays, varying, gathered, results, 1)
-            else:
-                some = {i: a[part] for i, a in varying.items()}
-                rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
-                bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
-            pace.took(part.stop - done, time.perf_counter() - began)
+            share = seat.take(self.threads)
+            try:
+                pace = self._pace(share)
+                bound, part = self.bound(which, pace.threads()), slice(done, min(steps, done + pace.steps))
+                began = time.perf_counter()
+                if part.stop - done == steps:
+                    bound.run(arrays, varying, gathered, results, steps)
+                else:
+                    some = {i: a[part] for i, a in varying.items()}
+                    rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
+                    bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
+                pace.took(part.stop - done, time.perf_counter() - began)
+            finally:
+                seat.leave()
             done = part.stop
+
+    def _pace(self, share: int) -> Pace:
+        """Return what chooses the threads where at most ``share`` are there: halves of all, so as to compile seldom."""
+        most = self.threads
+        while self._free and most > share:
+            most //= 2
+        if most not in self._paces:
+            self._paces[most] = Pace(most, self._free)
+        return self._paces[most]
 
 
 _FIXED = ("work", "private", "constant", "cycles", "callback")

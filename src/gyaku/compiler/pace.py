@@ -1,4 +1,4 @@
-"""How many threads a program gets: as many as suit its size, or one while that is faster.
+"""How many threads a program gets: as many as suit its size and its process's share, or one while that is faster.
 
 Threads that wait for one another lose more than they gain when another process takes their core, or when two of them
 share one core's arithmetic, and only a measurement tells. The results do not depend on the number: every row of every
@@ -23,6 +23,7 @@ _BETTER = 0.97  # times the seconds of the others that pay for a change
 _HOPELESS = 2.0  # times the seconds of the others at which a trial ends early
 _KEEP = (10, 160)  # times a trial's length to run before the next: after a change, and after many that changed nothing
 _SHORTEST = 1e-2  # seconds that a trial counts for at least
+_BLIND = 0.1  # seconds to run without a look at who else trains
 
 
 def work_of(program: Program) -> float:
@@ -45,9 +46,13 @@ def sensible_threads(program: Program) -> int:
 
 
 class Pace:
-    """Chooses between ``most`` threads and one: looks at what a step takes, tries the other, keeps the better."""
+    """Chooses between ``most`` threads and one: looks at what a step takes, tries the other, keeps the better.
 
-    def __init__(self, most: int) -> None:
+    Where there is nothing to choose (``most`` = 1, or not ``free``) it only counts the steps of a call.
+    """
+
+    def __init__(self, most: int, free: bool = True) -> None:
+        self._fixed = most == 1 or not free
         self.most, self.now = most, most
         self.steps = _WARM  # how many to run before the next report
         self._warm = True  # the caches are being filled
@@ -55,7 +60,7 @@ class Pace:
         self._other = float("inf")  # seconds a step of the other, when last looked at
         self._best, self._spent, self._tried = float("inf"), 0.0, 0.0  # of this look, and of this trial
         self._seen = 0  # steps of this look
-        self._left, self._times = 0.0, _KEEP[0]  # seconds to run until the next trial
+        self._left, self._times = 0, _KEEP[0]  # steps to run until the next trial
 
     def threads(self) -> int:
         """Return how many threads the next steps get."""
@@ -64,6 +69,9 @@ class Pace:
     def took(self, steps: int, seconds: float) -> None:
         """Take note of what some steps took, all on the threads that were asked for."""
         each = seconds / steps
+        if self._fixed:
+            self.steps = max(1, int(_BLIND / each))
+            return
         if self._trial:
             self._tried += seconds
         if self._warm:
@@ -71,13 +79,14 @@ class Pace:
             if self._trial and each > _HOPELESS * self._other:
                 self._judge(each)
         elif self._left > 0:
-            self._left -= seconds
+            self._left -= steps
         else:
             self._look(each, steps, seconds)
         if self._warm:
             self.steps = max(1, min(_WARM, int(_LOOK / each)))
         else:
-            self.steps = max(1, math.ceil(max(self._left, _LOOK - self._spent) / each))
+            ahead = self._left if self._left > 0 else math.ceil((_LOOK - self._spent) / each)
+            self.steps = max(1, min(ahead, int(_BLIND / each)))
 
     def _look(self, each: float, steps: int, seconds: float) -> None:
         self._best, self._spent, self._seen = min(self._best, each), self._spent + seconds, self._seen + steps
@@ -92,13 +101,14 @@ class Pace:
 
     def _judge(self, each: float) -> None:
         """End a trial of the present choice."""
-        self._trial = False
+        self._trial, kept = False, each
         if each < _BETTER * self._other:
             self._times = _KEEP[0]
         else:
+            kept = self._other
             self._change(each)
             self._times = min(2 * self._times, _KEEP[1])
-        self._left = self._times * max(self._tried, _SHORTEST)
+        self._left = math.ceil(self._times * max(self._tried, _SHORTEST) / kept)
 
     def _change(self, each: float) -> None:
         self._other, self._warm = each, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -64,3 +65,14 @@ def _run(first: Any, waiting: list[Any], woken: list[_Worker], finished: Any, ar
     while woken:
         woken[-1].done.acquire()
         woken.pop()
+
+
+def _forget() -> None:
+    """Begin anew in a process that was forked: threads do not come along, and a lock might never open."""
+    global _lock
+    _lock = threading.Lock()
+    _workers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

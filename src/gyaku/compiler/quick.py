@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gyaku.backend.dtypes import get_default_dtype
+from gyaku.backend.seats import seat
 from gyaku.compiler.pace import work_of
 from gyaku.compiler.trace import Leaf
 from gyaku.compiler.watch import Watch
@@ -113,6 +114,7 @@ class Quick(Still):
         self.within = usual and not bound.rngs and work_of(traced.program) < _SOON
         step = (filled.code.library.address("run_0"), filled.gate) if self.within else (0, 0)
         super().__init__(bound, arrays, len(kinds), filled.address, bound.times if usual else (), step)
+        self.until = 0  # the write time at which other processes are told again that this one trains
         self.only = result.number if type(result) is Leaf and result.kind == "tensor" else None
 
     def _place(self, argument: int) -> int:
@@ -125,7 +127,10 @@ class Quick(Still):
         if filled.filled is not bound.arrays:
             return None
         results = [make(shape, dtype) for make, shape, dtype in self.made]
-        if not self.holds(args, results, clock()):
+        now = clock()
+        if now > self.until:
+            self.until = now + seat.count(now)
+        if not self.holds(args, results, now):
             return None
         held = filled.held
         for row in self.moved:

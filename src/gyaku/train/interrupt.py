@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -29,6 +30,10 @@ class Interrupt:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Return what a loop holds while it trains; here nothing."""
+        return nullcontext()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gyaku.backend.random import Generator, default_generator
+from gyaku.backend.seats import seat
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.core.mode import no_grad
 from gyaku.core.tensor import new_tensor
@@ -24,6 +25,7 @@ from gyaku.train.compiled import CALL, CompiledStep, Fallback, told, turn
 from gyaku.train.events import sees_batches
 from gyaku.train.history import History
 from gyaku.train.interrupt import Interrupt
+from gyaku.train.machine import blas_threads
 from gyaku.train.objective import Objective
 from gyaku.train.outputs import outputs_of
 from gyaku.train.schedule import Schedule
@@ -78,7 +80,7 @@ class Loop:
         self.sums = [0.0, 0.0, 0.0]  # loss, score and samples of this epoch so far
         self.best: tuple[float, float] | None = None
         self.best_weights: dict[str, Array] = {}
-        self.reason = ""
+        self.reason, self.blas = "", 0
 
     @property
     def lr(self) -> float:
@@ -146,15 +148,22 @@ class Loop:
         """Train on the next batch, or on as many as may go into one call of machine code."""
         before = self.batch
         if self.compiled is None:
-            with turn:
+            with self.interrupt.turn(), turn, seat.taken(self._products()):
                 self._batch()
         else:
             try:
-                self._call(self.compiled)
+                with self.interrupt.turn():
+                    self._call(self.compiled)
             except Fallback as reason:
                 self._fall_back(str(reason))
         if self.batch > before:
             self._emit("on_steps_end")
+
+    def _products(self) -> int:
+        """Return how many threads the products of a step by run use."""
+        if self.blas == 0:
+            self.blas = blas_threads()
+        return self.blas
 
     def _maybe_save(self) -> None:
         """Save in the middle of an epoch: when asked to stop, and from time to time."""

@@ -6,14 +6,15 @@ Machine code runs without the interpreter's lock, so threads of Python train in 
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gyaku.backend.seats import seat
+from gyaku.backend.threads import cores
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.train.config import Config
 from gyaku.train.history import History
@@ -24,6 +25,7 @@ from gyaku.train.training import fit
 
 Result = TypeVar("Result")
 _SHARED = ("threads", "interrupt", "quiet")  # decided here
+_PATIENCE = 0.05  # seconds to wait before looking for a core again
 
 
 def fit_many(
@@ -97,13 +99,15 @@ def train_many(
 def side_by_side(jobs: Sequence[Callable[[Interrupt], Result]], workers: int | None = None) -> list[Result]:
     """Return the results of jobs that run on threads, ``workers`` at a time, matrix products on one thread each.
 
+    While other processes train, too, only as many train at a time as this one's share of the cores.
     Ctrl-C is passed on: every job that trains saves its checkpoint and ends, and ``KeyboardInterrupt`` is raised. The
     first error ends the others, too, and is raised.
     """
     if workers is not None and workers < 1:
         raise ArgumentError("workers", "at least 1", str(workers))
     limited = limited_threads(1) if can_limit_threads() else nullcontext()
-    with limited, Interrupt() as interrupt, ThreadPoolExecutor(workers or cores(), "gyaku-train") as pool:
+    workers = workers or cores()
+    with limited, Turns(workers) as interrupt, ThreadPoolExecutor(workers, "gyaku-train") as pool:
         futures = [pool.submit(_begun, job, interrupt) for job in jobs]
         failed = _finished(futures, interrupt)
     if failed is not None:
@@ -134,9 +138,26 @@ def _finished(futures: Sequence[Future[Any]], interrupt: Interrupt) -> BaseExcep
     return failed
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class Turns(Interrupt):
+    """One wish to stop for all; and of ``workers`` loops only as many train at a time as there are cores for them."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__()
+        self.workers, self.training, self.freed = workers, 0, threading.Condition()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for a core, and hold it inside the block."""
+        with self.freed:
+            while self.training >= seat.share(self.workers):
+                self.freed.wait(_PATIENCE)
+            self.training += 1
+        try:
+            yield
+        finally:
+            with self.freed:
+                self.training -= 1
+                self.freed.notify()
 
 
 class Together:

@@ -76,7 +76,7 @@ def fit(
             bits. None (the default): where it pays, that is from 200 steps on; True: always; False: never. Where it
             cannot be had (a GPU, no llvmlite, an operation or a Python ``if`` on values that cannot be traced),
             training is define-by-run, and ``history.by_run`` says why (a warning, too, where your code is the reason).
-        threads: threads of the machine code; None: as many as pay for themselves.
+        threads: threads of the machine code; None: as many as pay for themselves, fewer beside other trainings.
         interrupt: that of a caller who trains several networks at once (``fit_many``).
 
     Raises ``DivergedError`` when the loss is not finite, naming epoch, step and the first operation; ``ShapeError``,
