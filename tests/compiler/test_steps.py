@@ -283,6 +283,33 @@ def test_a_wrong_label_among_many_steps() -> None:
         compiled.steps(X, t, rows=[[0, 1, 2], [3, 4, 5]])
 
 
+@pytest.mark.parametrize("runner", ["interpret", "cpu"])
+def test_rows_that_are_not_asked_for_may_be_anything(runner: str) -> None:
+    if runner == "cpu":
+        pytest.importorskip("llvmlite")
+    _, _, step = world()
+    x, t = X.copy(), T.copy()
+    x[:30], t[:30] = np.nan, -100
+    compiled, rows = gy.compile(step, runner=runner), RNG.integers(30, 70, (4, 16))
+    found = [compiled.steps(x, t, rows=rows)["loss"].tolist() for _ in range(3)]
+    _, _, step = world()
+    eager = [step(gy.tensor(X[row]), gy.tensor(T[row]))["loss"].item() for row in [*rows, *rows, *rows]]
+    assert np.ravel(found) == pytest.approx(eager, rel=1e-4) and compiled.traces == 1
+
+
+def test_an_argument_that_is_returned_is_the_first_batch() -> None:
+    compiled, rows = gy.compile(lambda x: (x, x.sum()), runner="interpret"), RNG.integers(0, 70, (3, 8))
+    for _ in range(3):
+        x, sums = compiled.steps(X, rows=rows)
+        assert np.array_equal(x._array, X[rows[0]]) and np.allclose(sums._array, X[rows].sum(axis=(1, 2)), rtol=1e-4)
+
+
+def test_batches_larger_than_the_data() -> None:
+    compiled, rows = gy.compile(lambda x: x.sum(), runner="interpret"), RNG.integers(0, 70, (3, 200))
+    for _ in range(3):
+        assert np.allclose(compiled.steps(X, rows=rows)._array, X[rows].sum(axis=(1, 2)), rtol=1e-4)
+
+
 def test_wrong_arguments() -> None:
     compiled = gy.compile(lambda x: x.sum(), runner="interpret")
     for bad in ([[70]], [0, 1], np.zeros((0, 3), int)):

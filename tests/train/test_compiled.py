@@ -8,13 +8,14 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 import gyaku as gy
 from gyaku import nn, optim
+from gyaku.backend.seats import seat
 from gyaku.base.errors import ArgumentError, DivergedError
 from gyaku.models import MLP
 from gyaku.train import Callback, Config, History, Probe, fit, fit_many, many, train_run
@@ -261,40 +262,90 @@ class Given:
     """Seats that give what a test says."""
 
     def __init__(self, share: int) -> None:
-        self.given, self.wanted = share, set[int]()
+        self.given, self.wanted = share, 0
 
     def share(self, threads: int) -> int:
-        self.wanted.add(threads)
+        self.wanted = max(self.wanted, threads)
         return self.given
 
 
-def test_only_as_many_train_at_a_time_as_there_are_cores_for_them(monkeypatch: Any) -> None:
-    seat, inside, most = Given(2), list[int](), list[int]()
-    monkeypatch.setattr(many, "seat", seat)
+def order_of_turns(jobs: int, turns: int, workers: int | None = None) -> tuple[list[int], int]:
+    """Return which job had each turn, and how many had one at the same time at most."""
+    inside, most, order, ready = list[int](), 0, list[int](), threading.Barrier(jobs)
 
     def job(k: int) -> Any:
-        def run(turns: Any) -> int:
-            for _ in range(3):
-                with turns.turn():
+        def run(shared: Any) -> int:
+            nonlocal most
+            ready.wait()
+            for _ in range(turns):
+                with shared.core():
+                    order.append(k)
                     inside.append(k)
-                    most.append(len(inside))
+                    most = max(most, len(inside))
                     time.sleep(0.01)
                     inside.remove(k)
             return k
 
         return run
 
-    assert many.side_by_side([job(k) for k in range(5)], 5) == [0, 1, 2, 3, 4]
-    assert max(most) == 2 and seat.wanted == {5}
+    assert many.side_by_side([job(k) for k in range(jobs)], workers) == list(range(jobs))
+    return order, most
+
+
+@pytest.mark.parametrize("share", [1, 2, 3])
+def test_only_as_many_train_at_a_time_as_there_are_cores_for_them_in_turns(share: int, monkeypatch: Any) -> None:
+    seat = Given(share)
+    monkeypatch.setattr(many, "seat", seat)
+    monkeypatch.setattr(many, "cores", lambda: 5)
+    order, most = order_of_turns(5, 8)
+    assert most == share and seat.wanted == 5
+    for k in range(5):
+        waits = np.diff([i for i, who in enumerate(order) if who == k])
+        assert waits.max() <= 8  # nobody waits much longer than for the others' turns
+
+
+def test_a_number_of_workers_that_was_asked_for_is_kept(monkeypatch: Any) -> None:
+    monkeypatch.setattr(many, "seat", Given(1))
+    assert order_of_turns(4, 4, workers=4)[1] == 4
 
 
 def test_many_networks_on_one_core_have_the_same_bits(monkeypatch: Any) -> None:
     monkeypatch.setattr(many, "seat", Given(1))
     each = [{"seed": seed} for seed in range(3)]
     options: dict[str, Any] = {"epochs": 10, "batch_size": 4, "compile": True}
-    histories = fit_many([network() for _ in each], clouds(), each=each, workers=3, **options)
+    monkeypatch.setattr(many, "cores", lambda: 3)
+    histories = fit_many([network() for _ in each], clouds(), each=each, **options)
     for own, history in zip(each, histories, strict=True):
         assert fit(network(), clouds(), seed=own["seed"], threads=1, **options).rows == history.rows
+
+
+def test_callbacks_may_wait_for_one_another_on_one_core(monkeypatch: Any) -> None:
+    class Meet:
+        def __init__(self) -> None:
+            self.barrier, self.met = threading.Barrier(2), 0
+
+        def on_batch_end(self, loop: Any) -> None:
+            if self.barrier.wait(timeout=30) == 0:
+                self.met += 1
+            self.wanted = loop.epochs * loop.batches
+
+    monkeypatch.setattr(many, "seat", Given(1))
+    monkeypatch.setattr(many, "cores", lambda: 2)
+    meet = Meet()
+    fit_many([network(), network()], clouds(), epochs=2, batch_size=25, compile=True, callbacks=(meet,))
+    assert meet.met == meet.wanted
+
+
+@pytest.mark.parametrize("compile", [False, True])
+def test_callbacks_have_no_seat(compile: bool) -> None:
+    class Look:
+        seen: ClassVar[list[Any]] = []
+
+        def on_batch_end(self, loop: Any) -> None:
+            self.seen.append(dict(seat._busy))
+
+    fit(network(), clouds(), epochs=2, compile=compile, callbacks=(Look(),))
+    assert Look.seen and all(busy == {} for busy in Look.seen)
 
 
 def test_ctrl_c_ends_many_with_a_checkpoint_each(tmp_path: Path) -> None:

@@ -1,33 +1,36 @@
 """Seats: processes that train on the same cores at the same time share them out among themselves.
 
-Every process has a row of a small table, a file in the user's private cache that all of them map: until when it
-expects to be busy, and on how many threads at most. Each works out the same shares from it. A row runs out by itself,
-so that a process that ends, sleeps or is killed is missed by nobody. Without such a file everyone has all cores.
+Every process has a row of a small table, a file in the user's private cache: until when it expects to be busy, and on
+how many threads at most. Each works out the same shares from it. A row runs out by itself, so that a process that
+ends, sleeps or is killed is missed by nobody. Without such a file everyone has all cores. The file is read and written
+a few times a second, not mapped: somebody who cuts a mapped file off kills who maps it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import mmap
 import os
 import secrets
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gyaku.backend.threads import cores
+from gyaku.backend.threads import core_numbers, cores
 from gyaku.base.files import private_folder, user_cache
 
 _ROWS = 64  # processes that are seen by others
+_ROW = struct.Struct("<QdQ")  # a random number that stands for the process, until when it is busy, threads it wants
 _LOOK = 0.05  # seconds between two looks at the others
-_GRACE = 0.05  # seconds between two steps in which a process stays seated
-_AHEAD = 1.0  # seconds that a call may take beyond three times the last one's: a killed process sits no longer
-_LONGEST = 60.0  # seconds: who is said to be busy for longer wrote that before the clock began anew
-_TOUCH = 0.02  # seconds between two marks of calls that are only counted
+_SPAN = 0.1  # seconds for which a process that takes short steps says at each look that it is busy
+_GRACE = 0.05  # seconds after long work in which it stays seated
+_AHEAD = 1.0  # seconds that long work may take beyond three times the last: a killed process sits no longer
+_LONGEST = 300.0  # seconds: who is said to be busy for longer wrote that before the clock began anew
+_TOUCH = 0.02  # seconds between two notes of calls that are only counted
 
 
 class Seat:
@@ -38,41 +41,37 @@ class Seat:
     """
 
     def __init__(
-        self, folder: Path | None = None, count: int | None = None, clock: Callable[[], float] = time.monotonic
+        self, folder: Path | None = None, count: int | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._folder, self._count, self._clock = folder, count, clock
         self.forget()
 
     def forget(self) -> None:
         """Begin as a process that has not sat down yet: after a fork, the child must not use its parent's row."""
-        self._lock = threading.Lock()
-        self._table: Table | None = None
-        self._opened, self._cores = False, 1
+        self._lock = threading.RLock()  # a signal's handler may run a step in the middle of ours
+        self._path: Path | None = None
+        self._sought, self._cores = False, 1
         self._who, self._row = secrets.randbits(63) | 1, -1
-        self._busy = self._most = 0  # work under way; threads that were wanted since the last look
-        self._next = self._began = self._took = 0.0  # time of the next look, of the last beginning; seconds it took
-        self._asked = self._share = 0
+        self._busy: dict[int, float] = {}  # when work began, by thread of Python
+        self._until = self._took = 0.0  # until when we said to be busy; seconds of the last work
+        self._next, self._most, self._asked = 0.0, 0, 0  # the next look; threads wanted since the last, and then
+        self._share = 0
         self._counted = 0, 0.0  # ticks of a counter, and when
 
     def take(self, threads: int) -> int:
         """Say that work on up to ``threads`` threads begins; return how many it should use."""
-        now = self._clock()
+        now, me = self._clock(), threading.get_ident()
         with self._lock:
-            self._busy += 1
-            self._began = now
-            share = self._shared(threads if threads > self._busy else self._busy, now)
-            if self._row >= 0:
-                self._until[self._row] = now + _AHEAD + 3 * self._took
-            return share if share < threads else threads
+            self._busy[me] = now
+            return min(threads, self._shared(max(threads, len(self._busy)), now))
 
     def leave(self) -> None:
         """Say that it has ended."""
-        now = self._clock()
+        now, me = self._clock(), threading.get_ident()
         with self._lock:
-            self._busy -= 1
-            self._took = now - self._began
-            if self._busy == 0 and self._row >= 0:
-                self._until[self._row] = now + _GRACE
+            self._took = now - self._busy.pop(me, now)
+            if self._until > now + _SPAN and not self._busy:
+                self._stand(now + _GRACE)
 
     @contextlib.contextmanager
     def taken(self, threads: int) -> Iterator[int]:
@@ -100,30 +99,44 @@ class Seat:
         return min(4 * moved, int(moved * _TOUCH / max(now - then, 1e-9)))
 
     def _shared(self, threads: int, now: float) -> int:
-        if threads > self._most:
-            self._most = threads
+        self._most = max(self._most, threads)
         if now >= self._next or self._most > self._asked:
             self._look(now)
         return self._share
 
     def _look(self, now: float) -> None:
-        """See who else is busy, say what this process wants, and work out its share."""
+        """See who else is busy, say until when we are and what we want, and work out our share."""
         self._next, self._asked, self._most = now + _LOOK, self._most, 1
-        if not self._opened:
-            self._opened, self._table, self._cores = True, _table(self._folder), self._count or cores()
-        table = self._table
-        if table is None:
-            self._share = self._asked
-            return
-        others = table.busy(now)
-        if self._row < 0 or table.who[self._row] != self._who:
-            self._row, self._until = table.free(others), table.until
+        if not self._sought:
+            self._sought, self._path, self._cores = True, _place(self._folder), self._count or cores()
+        self._share = self._asked  # alone, a process has what it was told to use
+        ahead = _SPAN if 0 < self._took < _LOOK else min(_AHEAD + 3 * self._took, _LONGEST)
+        self._until = max(now + ahead, self._until) if len(self._busy) > 1 else now + ahead
+        if self._path is not None:
+            with contextlib.suppress(OSError), _opened(self._path) as file:
+                self._share = self._seated(file, now)
+
+    def _seated(self, file: Any, now: float) -> int:
+        """Write our row, take one if need be, and return our share."""
+        rows = _rows(file)
+        busy = {k: wants for k, (_, end, wants) in enumerate(rows) if now < end <= now + _LONGEST}
+        if self._row < 0 or rows[self._row][0] != self._who:
+            self._row = next((k for k in range(_ROWS) if k not in busy), -1)
             self._next = now + _LOOK / 5  # did another process take the same row at the same time?
-        others.pop(self._row, None)
+        busy.pop(self._row, None)
         if self._row >= 0:
-            table.who[self._row], table.wants[self._row] = self._who, self._asked
+            _write(file, self._row, (self._who, self._until, self._asked))
         mine = (self._asked, self._row if self._row >= 0 else _ROWS)
-        self._share = fair_share(mine, [(wants, row) for row, wants in others.items()], self._cores)
+        others = [(wants, row) for row, wants in busy.items()]
+        return fair_share(mine, others, self._cores) if others else self._asked
+
+    def _stand(self, until: float) -> None:
+        """Say that we are busy for a moment only, unless another took our row while we seemed idle."""
+        self._until = until
+        if self._path is not None and self._row >= 0:
+            with contextlib.suppress(OSError), _opened(self._path) as file:
+                if _rows(file)[self._row][0] == self._who:
+                    _write(file, self._row, (self._who, until, self._asked))
 
 
 def fair_share(mine: tuple[int, int], others: list[tuple[int, int]], count: int) -> int:
@@ -143,39 +156,35 @@ def fair_share(mine: tuple[int, int], others: list[tuple[int, int]], count: int)
     raise AssertionError("mine is among them")
 
 
-class Table:
-    """The rows, mapped: tokens of processes, times until when they are busy, threads they want."""
-
-    def __init__(self, memory: Any) -> None:
-        cells = memoryview(memory)
-        who, until, wants = (cells[k * 8 * _ROWS : (k + 1) * 8 * _ROWS] for k in range(3))
-        self.who, self.until, self.wants = who.cast("Q"), until.cast("d"), wants.cast("Q")
-
-    def busy(self, now: float) -> dict[int, int]:
-        """Return, by row, the threads that those want who are busy."""
-        return {k: int(self.wants[k]) for k, end in enumerate(self.until) if now < end < now + _LONGEST}
-
-    def free(self, busy: dict[int, int]) -> int:
-        """Return a row that nobody sits on; -1 where there is none."""
-        return next((k for k in range(_ROWS) if k not in busy), -1)
-
-
-def _table(folder: Path | None) -> Table | None:
+def _place(folder: Path | None) -> Path | None:
     """Return the table of those who may run on the same cores of the same machine; None where it cannot be had."""
-    where = private_folder(user_cache() / "seats" if folder is None else folder)
-    if where is None:
-        return None
-    which = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "all"
-    name = hashlib.sha256(f"{socket.gethostname()} {which}".encode()).hexdigest()[:24]
+    name = hashlib.sha256(f"{socket.gethostname()} {core_numbers()}".encode()).hexdigest()[:24]
     try:
-        with open(where / name, "a+b") as file:
-            missing = 3 * 8 * _ROWS - os.fstat(file.fileno()).st_size
-            if missing > 0:  # written, not left as a hole: on a full disk this fails, and nothing later
-                file.write(bytes(missing))
-                file.flush()
-            return Table(mmap.mmap(file.fileno(), 3 * 8 * _ROWS))
-    except (OSError, ValueError):
+        where = private_folder(user_cache() / "seats" if folder is None else folder)
+    except RuntimeError:  # a user without a home
         return None
+    return None if where is None else where / name
+
+
+def _opened(path: Path) -> Any:
+    """Return the table, open, made where it is missing. Raises ``OSError``."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:  # somebody removed the whole cache
+        private_folder(path.parent)
+        raise
+    return os.fdopen(descriptor, "r+b", buffering=0)
+
+
+def _rows(file: Any) -> list[tuple[int, float, int]]:
+    """Return all rows of an open table; what a file lacks is zeros."""
+    content = file.read(_ROWS * _ROW.size)
+    return list(_ROW.iter_unpack(content.ljust(_ROWS * _ROW.size, b"\0")))
+
+
+def _write(file: Any, row: int, values: tuple[int, float, int]) -> None:
+    file.seek(row * _ROW.size)
+    file.write(_ROW.pack(*values))
 
 
 seat = Seat()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import sys
 import threading
 import time
 import warnings
@@ -15,6 +16,7 @@ import numpy as np
 from gyaku.backend.random import Generator, default_generator
 from gyaku.backend.tracing import tracing
 from gyaku.base.errors import ArgumentError, ShapeError, TraceError
+from gyaku.base.forks import opened_in_child
 from gyaku.compiler import interpret
 from gyaku.compiler import steps as many
 from gyaku.compiler.arguments import Arguments
@@ -53,7 +55,7 @@ class Compiled:
         self._never = False  # no call can be compiled
         self._eager = Entry(None)  # stands for such calls
         self._lacking: type[BaseException] = OutOfRange  # what the runner raises for what it cannot express
-        self._lock = threading.RLock()
+        self._lock = opened_in_child(threading.RLock())
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__qualname__", type(self.function).__name__)
@@ -262,13 +264,14 @@ class Compiled:
 
         ``hyper(n)`` gives the hyper-parameters of the first n steps.
         """
-        first: Any = None  # the first step's batch
+        first: Any = None  # what stands for the first step's batch
         if self._never:
             bound, found, entry = None, Found(self.function), self._eager
         else:
-            first, last = tuple([new_tensor(a[rows[0]]) for a in arrays]), self._last
-            alike = last is not None and last.entry.traced is not None and last.alike(first)
-            bound = last if last is not None and alike else self._bind(first, {})[0]
+            first, bound = many.like_batch(arrays, rows[0]), self._last
+            if bound is None or bound.entry.traced is None or not bound.alike(first):
+                first = tuple([new_tensor(a[rows[0]]) for a in arrays])
+                bound = self._bind(first, {})[0]
             found, entry = bound.found, bound.entry
         rows = rows[: int(limit / entry.each) or 1] if limit else rows
         groups = [g for o in found.optimizers for g in o.param_groups]
@@ -332,7 +335,7 @@ class Compiled:
 
     def _orders(self) -> Callable[[Generator, int, int], Any]:
         """Return what draws the orders of the rows for some epochs."""
-        if self.runner == "cpu" and importlib.util.find_spec("llvmlite") is not None:
+        if self.runner == "cpu" and ("llvmlite" in sys.modules or importlib.util.find_spec("llvmlite") is not None):
             from gyaku.compiler.shuffle import permutations
 
             return permutations

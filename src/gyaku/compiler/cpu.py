@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,8 +60,8 @@ class Executable:
         """Return the machine code for inputs that are looked up, with its memory; compiled when first asked for."""
         key = gathered, threads or self.threads
         if key not in self._codes:
-            work = max((f.work for f in self._codes.values()), key=lambda w: int(w.nbytes), default=None)
-            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed), work)
+            alone = self.threads == 1 and not gathered  # such calls may come without ``run``
+            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed), lent=not alone)
         return self._codes[key]
 
     def alone(self) -> Filled | None:
@@ -111,27 +113,40 @@ class Executable:
             done = part.stop
 
     def _pace(self, share: int) -> Pace:
-        """Return what chooses the threads where at most ``share`` are there: halves of all, so as to compile seldom."""
-        most = self.threads
-        while self._free and most > share:
-            most //= 2
+        """Return what chooses the threads where at most ``share`` are there."""
+        most = share if self._free else self.threads
         if most not in self._paces:
             self._paces[most] = Pace(most, self._free)
         return self._paces[most]
 
 
-_FIXED = ("work", "private", "constant", "cycles", "callback")
+_FIXED = ("private", "constant", "cycles", "callback")
+
+
+class _Memory(threading.local):
+    """The work memory of a thread of Python: networks that take turns in it find it in the cache."""
+
+    last: Any = None  # weakly: it goes with the last program that used it
+
+    def of(self, nbytes: int) -> Any:
+        """Return memory of at least so many bytes. Nothing stays in it from call to call."""
+        memory = None if self.last is None else self.last()
+        if memory is None or memory.nbytes < nbytes:
+            memory = _aligned(nbytes)
+            self.last = weakref.ref(memory)
+        return memory
+
+
+_memory = _Memory()
 
 
 class Filled:
-    """Machine code with its memory and its table of pointers."""
+    """Machine code with its memory and its table of pointers; unless it is ``lent``, work memory, too."""
 
-    def __init__(self, code: Code, work: Any = None) -> None:
+    def __init__(self, code: Code, lent: bool) -> None:
         self.code = code
         plan, program = code.plan, code.program
         self.outputs = list(zip(program.outputs, program.into, strict=True))
-        shared = work is not None and work.nbytes >= plan.work_bytes  # nothing stays in it from step to step
-        self.work = work if shared else _aligned(plan.work_bytes)
         self.private = _aligned(max(plan.private_bytes, 64) * plan.threads)
         cells = common_memory(plan.threads)
         self.sync = _aligned(cells.nbytes).view(np.int64)
@@ -147,8 +162,6 @@ class Filled:
         for row, (kind, index) in enumerate(self.entries):
             if kind == "cycles":
                 self.table[row, 0] = self.cycles.ctypes.data
-            elif kind == "work":
-                self.table[row, 0] = self.work.ctypes.data
             elif kind == "private":
                 self.table[row, 0] = self.private.ctypes.data
             elif kind == "callback":
@@ -157,6 +170,7 @@ class Filled:
             elif kind == "constant":
                 self.table[row, 0] = code.emitter.constants[index].array.ctypes.data
         self.live = [(row, kind, index) for row, (kind, index) in enumerate(self.entries) if kind not in _FIXED]
+        self.work = None if lent else _aligned(plan.work_bytes)
         self.held: list[Any] = [None] * len(self.entries)
         self.filled: Any = None  # the list of arrays that the table was filled from, for a single step
         self.strides = [0] * len(self.entries)
@@ -183,6 +197,8 @@ class Filled:
                     if type(array) is not np.ndarray:
                         self.scalars[index][...] = array
                         array = self.scalars[index]
+            elif kind == "work":
+                array = _memory.of(self.code.plan.work_bytes) if self.work is None else self.work
             elif kind == "source":
                 array = gathered[index][0]
             elif kind == "rows":

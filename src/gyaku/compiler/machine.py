@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gyaku.base.errors import require
+from gyaku.base.forks import opened_in_child
 from gyaku.compiler import cache
 
 
@@ -135,7 +136,7 @@ class _Watch(threading.local):
 state = _State()
 watch = _Watch()
 _loaded: dict[str, Library] = {}
-_lock = threading.Lock()
+_lock = opened_in_child(threading.Lock())
 
 
 def llvmlite_version() -> str:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-_lock = threading.Lock()  # one program at a time uses the threads
+from gyaku.base.forks import opened_in_child
+
+_lock = opened_in_child(threading.Lock())  # one program at a time uses the threads
 _workers: list[_Worker] = []
 
 
 class _Worker(threading.Thread):
-    """A thread that waits for work. Daemonic: it never keeps the process alive."""
+    """A thread that waits for work. Daemonic: it never keeps the process alive.
+
+    ``job`` is what it is to do and ``did`` what it did last: so it may be woken more often than needed, and asked
+    again whether it is done. The locks are open once there may be something to look at.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="gyaku-worker")
-        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
-        self.work: Callable[[], Any] = _nothing
+        self.go, self.done = threading.Lock(), threading.Lock()
+        self.go.acquire()
+        self.done.acquire()
+        self.job: Callable[[], Any] | None = None
+        self.did: Callable[[], Any] | None = None
         self.start()
 
     def run(self) -> None:
         """Work whenever woken."""
         while True:
             self.go.acquire()
-            self.work()
-            self.done.release()
+            job = self.job
+            if job is not None and job is not self.did:
+                job()
+                self.did = job
+            _open(self.done)
 
 
-def _nothing() -> None:
-    """Do nothing."""
+def _open(lock: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # it is open
+        lock.release()
 
 
 def run_together(functions: Sequence[Any], finished: Any, *arguments: Any) -> None:
@@ -42,37 +56,35 @@ def run_together(functions: Sequence[Any], finished: Any, *arguments: Any) -> No
     with _lock:
         while len(_workers) < len(functions) - 1:
             _workers.append(_Worker())
-        waiting = list(zip(_workers, functions[1:]))
-        woken: list[_Worker] = []
+        jobs = [(worker, functools.partial(f, *arguments)) for worker, f in zip(_workers, functions[1:])]
         finished[0] = 0
         try:
-            _run(functions[0], waiting, woken, finished, arguments)
+            _run(functions[0], jobs, finished, arguments)
         except BaseException:
-            _run(functions[0], waiting, woken, finished, arguments)
+            _insist(functions[0], jobs, finished, arguments)
             raise
 
 
-def _run(first: Any, waiting: list[Any], woken: list[_Worker], finished: Any, arguments: Any) -> None:
+def _insist(*run: Any) -> None:
+    """Do what is left of a run, however often that is interrupted."""
+    while True:
+        try:
+            return _run(*run)
+        except BaseException:
+            continue
+
+
+def _run(first: Any, jobs: list[tuple[_Worker, Any]], finished: Any, arguments: Any) -> None:
     """Do what is left of a run: wake the others, run the first function, wait for the others."""
-    while waiting:
-        worker, function = waiting[-1]
-        worker.work = functools.partial(function, *arguments)
-        woken.append(worker)
-        waiting.pop()
-        worker.go.release()
+    for worker, job in jobs:
+        worker.job = job
+        _open(worker.go)
     if not finished[0]:
         first(*arguments)
-    while woken:
-        woken[-1].done.acquire()
-        woken.pop()
-
-
-def _forget() -> None:
-    """Begin anew in a process that was forked: threads do not come along, and a lock might never open."""
-    global _lock
-    _lock = threading.Lock()
-    _workers.clear()
+    for worker, job in jobs:
+        while worker.did is not job:
+            worker.done.acquire()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_workers.clear)  # threads do not come along

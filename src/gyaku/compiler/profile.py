@@ -13,6 +13,7 @@ from gyaku.compiler import scalar
 from gyaku.compiler.convolution import flops as convolution_flops
 from gyaku.compiler.cpu import Executable
 from gyaku.compiler.fuse import CORRELATIONS, Kernel
+from gyaku.compiler.pace import sensible_threads
 from gyaku.compiler.plan import BARRIER, Task
 from gyaku.compiler.program import Equation, Program
 
@@ -68,7 +69,7 @@ class Profile:
 
 def profile(program: Program, threads: int | None = None) -> Profile:
     """Run a program on made-up inputs of its shapes, timing every kernel with the processor's clock."""
-    executable = Executable(program, threads, timed=True)
+    executable = Executable(program, threads or sensible_threads(program), timed=True)
     arrays = [_made_up(v) for v in program.inputs]
     began = time.perf_counter()
     executable.run(arrays)

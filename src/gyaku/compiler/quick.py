@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _array_of = operator.attrgetter("_array")
 _SOON = 5e-6  # seconds of work
+_SHORT = 5e-3  # seconds of work: many of them in a row are known to others well enough by counting
 _USUAL = sys.implementation.name == "cpython" and struct.calcsize("P") == 8 and sys.byteorder == "little"
 
 
@@ -111,7 +112,8 @@ class Quick(Still):
         usual = not (bound.draws or bound.graded or traced.hypers)  # only the write times change
         self.function, self.usual = filled.code.functions[0], usual
         # a step that is over sooner than other threads would notice needs no call of its own
-        self.within = usual and not bound.rngs and work_of(traced.program) < _SOON
+        work = work_of(traced.program)
+        self.within, self.short = usual and not bound.rngs and work < _SOON, work < _SHORT
         step = (filled.code.library.address("run_0"), filled.gate) if self.within else (0, 0)
         super().__init__(bound, arrays, len(kinds), filled.address, bound.times if usual else (), step)
         self.until = 0  # the write time at which other processes are told again that this one trains
@@ -128,7 +130,7 @@ class Quick(Still):
             return None
         results = [make(shape, dtype) for make, shape, dtype in self.made]
         now = clock()
-        if now > self.until:
+        if now > self.until and self.short:
             self.until = now + seat.count(now)
         if not self.holds(args, results, now):
             return None
@@ -138,7 +140,11 @@ class Quick(Still):
         for g, buffer in bound.rngs:
             buffer[0], buffer[1], buffer[2] = g.seed, g.stream, g.counter
         if not self.within:
-            self.function(filled.address, 1, filled.gate)
+            if self.short:
+                self.function(filled.address, 1, filled.gate)
+            else:
+                with seat.taken(1):
+                    self.function(filled.address, 1, filled.gate)
             if not self.usual:
                 bound.after_alike(args, 1, results)
         if self.only is not None:

@@ -35,10 +35,25 @@ def checked_rows(rows: Any, n: int) -> Any:
     return found
 
 
+def like_batch(arrays: list[Any], row: Any) -> tuple[Tensor, ...]:
+    """Return tensors of the shape and dtype of a batch, without gathering its rows where that can be."""
+    return tuple([new_tensor(a[: len(row)] if len(row) <= len(a) else a[row]) for a in arrays])
+
+
+class Gathered:
+    """The tensors of a batch, gathered when one is asked for."""
+
+    def __init__(self, arrays: list[Any], row: Any) -> None:
+        self.arrays, self.row = arrays, row
+
+    def __getitem__(self, k: int) -> Tensor:
+        return new_tensor(self.arrays[k][self.row])
+
+
 def run_many(bound: Bound, arrays: list[Any], tensors: Any, rows: Any, hyper: Varying, states: Any) -> Any:
     """Run one step for each line of ``rows`` and return the function's results, each with a leading axis of steps.
 
-    ``tensors`` are the first step's batch.
+    ``tensors`` are like the first step's batch.
     """
     steps = len(rows)
     inputs = list(bound.fill(tensors, ()))
@@ -58,7 +73,7 @@ def run_many(bound: Bound, arrays: list[Any], tensors: Any, rows: Any, hyper: Va
             g.seed, g.stream, g.counter = (int(v) for v in states[-1])
             g.counter -= blocks * (steps - 1)
     bound.after(tensors, steps, [r[-1] for r in results])
-    return bound.result(bound.traced.result, tensors, results)
+    return bound.result(bound.traced.result, Gathered(arrays, rows[0]), results)
 
 
 def random_states(bound: Bound, k: int, steps: int, states: Any) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from gyaku.backend.devices import CPU
 from gyaku.base.errors import TraceError
+from gyaku.base.forks import opened_in_child
 from gyaku.compiler import Compiled
 from gyaku.core.mode import state
 
@@ -26,7 +27,7 @@ SHORT = 200  # steps of a training that is over before tracing and compiling (0.
 MOST = 2**26  # bytes of augmented samples made for one call
 
 # Tracing, and training by definition by run, use the default generator of the process: one network at a time.
-turn = threading.RLock()
+turn = opened_in_child(threading.RLock())
 
 
 class Step(Compiled):

@@ -31,8 +31,8 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def turn(self) -> AbstractContextManager[None]:
-        """Return what a loop holds while it trains; here nothing."""
+    def core(self) -> AbstractContextManager[None]:
+        """Return what a loop holds while it trains; nothing, where it need not share its cores with other loops."""
         return nullcontext()
 
     def _note(self, number: int, frame: FrameType | None) -> None:

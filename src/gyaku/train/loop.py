@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gyaku.backend.devices import CPU
 from gyaku.backend.random import Generator, default_generator
 from gyaku.backend.seats import seat
 from gyaku.base.errors import ArgumentError, DivergedError
@@ -148,21 +149,20 @@ class Loop:
         """Train on the next batch, or on as many as may go into one call of machine code."""
         before = self.batch
         if self.compiled is None:
-            with self.interrupt.turn(), turn, seat.taken(self._products()):
+            with turn:
                 self._batch()
         else:
             try:
-                with self.interrupt.turn():
-                    self._call(self.compiled)
+                self._call(self.compiled)
             except Fallback as reason:
                 self._fall_back(str(reason))
         if self.batch > before:
             self._emit("on_steps_end")
 
     def _products(self) -> int:
-        """Return how many threads the products of a step by run use."""
+        """Return how many threads NumPy's products use in this loop."""
         if self.blas == 0:
-            self.blas = blas_threads()
+            self.blas = max(1, blas_threads()) if self.data.on == CPU else 1
         return self.blas
 
     def _maybe_save(self) -> None:
@@ -177,6 +177,13 @@ class Loop:
         default_generator.set_state(self.data.root.split(f"layers/{self.epoch}/{self.batch}").get_state())
         x, t = self.data.take(self.epoch, self.batch)
         self._emit("on_batch_start")
+        with seat.taken(self._products()):
+            self._train(x, t)
+        self._emit("on_batch_end")
+        self.batch += 1
+
+    def _train(self, x: Any, t: Any) -> None:
+        """Train on one batch, define-by-run."""
         self.optimizer.zero_grad()
         y = self.model(x)
         loss = self.objective.loss(y, t)
@@ -192,8 +199,6 @@ class Loop:
         self.schedule.after_batch()
         score = self.objective.score(y.detach().cpu()._array, t.cpu()._array)
         self._count([self.loss], [score], len(x))
-        self._emit("on_batch_end")
-        self.batch += 1
 
     def _count(self, losses: list[float], scores: list[float], n: int) -> None:
         """Add what batches of ``n`` samples gave, one after the other: the sums do not depend on the calls."""
@@ -233,7 +238,8 @@ class Loop:
         """Run some batches of one size from the present one on, and move the schedule along."""
         groups, many = self.optimizer.param_groups, self.schedule.each_batch and steps > 1
         if not many:
-            found = compiled.run(self.epoch, self.batch, steps, {})
+            with self.interrupt.core():
+                found = compiled.run(self.epoch, self.batch, steps, {})
             for _ in range(steps):
                 self.schedule.after_batch()
             return found
@@ -241,7 +247,8 @@ class Loop:
         behind = {(i, name): groups[i][name] for i, name in moved}
         for (i, name), values in moved.items():
             groups[i][name] = tuple(values[0].tolist()) if values.ndim > 1 else float(values[0])
-        found = compiled.run(self.epoch, self.batch, steps, moved)
+        with self.interrupt.core():
+            found = compiled.run(self.epoch, self.batch, steps, moved)
         for (i, name), value in behind.items():
             groups[i][name] = value
         return found
@@ -294,7 +301,8 @@ class Loop:
         row: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "lr": self.lr}
         row |= {"train_loss": loss / n, f"train_{metric}": self.objective.figure(score, int(n))}
         if self.dev is not None:
-            found = evaluate(self.model, *self.dev, self.objective)
+            with seat.taken(self._products()):
+                found = evaluate(self.model, *self.dev, self.objective)
             row |= {f"dev_{name}": value for name, value in found.items()}
         self.schedule.after_epoch(row.get("dev_loss", row["train_loss"]))
         return row

@@ -7,6 +7,7 @@ Machine code runs without the interpreter's lock, so threads of Python train in 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
@@ -40,7 +41,7 @@ def fit_many(
 
     Parameters
         each: what differs, one mapping of options of ``fit`` for each model (``{"seed": 3, "lr": 0.01}``).
-        workers: how many train at the same time; None: one for each core.
+        workers: how many train at the same time; None: one for each core, fewer beside other trainings.
         options: options of ``fit`` for all of them.
 
     Each ends with the bits that ``fit(model, data, threads=1, ...)`` gives it alone, whatever ``workers`` is. Networks
@@ -99,15 +100,15 @@ def train_many(
 def side_by_side(jobs: Sequence[Callable[[Interrupt], Result]], workers: int | None = None) -> list[Result]:
     """Return the results of jobs that run on threads, ``workers`` at a time, matrix products on one thread each.
 
-    While other processes train, too, only as many train at a time as this one's share of the cores.
+    None is one for each core, fewer at a time while other processes train, too.
     Ctrl-C is passed on: every job that trains saves its checkpoint and ends, and ``KeyboardInterrupt`` is raised. The
     first error ends the others, too, and is raised.
     """
     if workers is not None and workers < 1:
         raise ArgumentError("workers", "at least 1", str(workers))
     limited = limited_threads(1) if can_limit_threads() else nullcontext()
-    workers = workers or cores()
-    with limited, Turns(workers) as interrupt, ThreadPoolExecutor(workers, "gyaku-train") as pool:
+    count, shared = workers or cores(), Shared(all_at_once=workers is not None)
+    with limited, shared as interrupt, ThreadPoolExecutor(count, "gyaku-train") as pool:
         futures = [pool.submit(_begun, job, interrupt) for job in jobs]
         failed = _finished(futures, interrupt)
     if failed is not None:
@@ -138,26 +139,39 @@ def _finished(futures: Sequence[Future[Any]], interrupt: Interrupt) -> BaseExcep
     return failed
 
 
-class Turns(Interrupt):
-    """One wish to stop for all; and of ``workers`` loops only as many train at a time as there are cores for them."""
+class Shared(Interrupt):
+    """One wish to stop for all loops, of which only as many train at a time as there are cores for them.
 
-    def __init__(self, workers: int) -> None:
+    They come in the order in which they asked. With ``all_at_once`` nobody waits.
+    """
+
+    def __init__(self, all_at_once: bool) -> None:
         super().__init__()
-        self.workers, self.training, self.freed = workers, 0, threading.Condition()
+        self.all_at_once = all_at_once
+        self.training, self.waiting, self.moved = 0, deque[object](), threading.Condition()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def core(self) -> Iterator[None]:
         """Wait for a core, and hold it inside the block."""
-        with self.freed:
-            while self.training >= seat.share(self.workers):
-                self.freed.wait(_PATIENCE)
-            self.training += 1
+        if not self.all_at_once:
+            self._take()
         try:
             yield
         finally:
-            with self.freed:
-                self.training -= 1
-                self.freed.notify()
+            if not self.all_at_once:
+                with self.moved:
+                    self.training -= 1
+                    self.moved.notify_all()
+
+    def _take(self) -> None:
+        me = object()
+        with self.moved:
+            self.waiting.append(me)
+            while self.waiting[0] is not me or self.training >= seat.share(self.training + len(self.waiting)):
+                self.moved.wait(_PATIENCE)
+            self.waiting.popleft()
+            self.training += 1
+            self.moved.notify_all()
 
 
 class Together:
