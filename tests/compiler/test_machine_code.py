@@ -282,6 +282,16 @@ def test_the_faster_number_of_threads_is_found_and_found_again() -> None:
         assert spent[best] / sum(spent.values()) > 0.95, (each, spent)
 
 
+def test_after_a_pause_more_threads_are_tried_at_once() -> None:
+    pace, busy, free = Pace(2), {1: 4e-3, 2: 8e-3}, {1: 4e-3, 2: 2e-3}
+    run_at(pace, busy, 60)
+    pace.rest()
+    spent = run_at(pace, free, 0.2)
+    assert spent[2] > 0.1, spent  # and not seconds later
+    pace.rest()
+    assert run_at(pace, free, 0.2)[1] < 0.06  # nothing is given up for a pause
+
+
 def test_numbers_of_threads_that_are_alike_are_seldom_tried() -> None:
     pace, changes = Pace(2), 0
     run_at(pace, {1: 1e-3, 2: 1e-3}, 5)

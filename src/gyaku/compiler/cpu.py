@@ -24,6 +24,7 @@ from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.views import Storage, View, whole
 
+_PAUSE = 0.5  # seconds after which other processes may have come or gone
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
 
@@ -53,6 +54,7 @@ class Executable:
         program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
         self._free, self._paces = threads is None, dict[int, Pace]()  # by most threads
+        self._ended = 0.0  # when the last run did
         Fusion(program)  # refuses what machine code cannot express
         self._codes: dict[Any, Filled] = {}
 
@@ -101,13 +103,16 @@ class Executable:
                 pace = self._pace(share)
                 bound, part = self.bound(which, pace.threads()), slice(done, min(steps, done + pace.steps))
                 began = time.perf_counter()
+                if began - self._ended > _PAUSE:
+                    pace.rest()
                 if part.stop - done == steps:
                     bound.run(arrays, varying, gathered, results, steps)
                 else:
                     some = {i: a[part] for i, a in varying.items()}
                     rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
                     bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
-                pace.took(part.stop - done, time.perf_counter() - began)
+                self._ended = time.perf_counter()
+                pace.took(part.stop - done, self._ended - began)
             finally:
                 seat.leave()
             done = part.stop

@@ -66,6 +66,11 @@ class Pace:
         """Return how many threads the next steps get."""
         return self.now
 
+    def rest(self) -> None:
+        """Note that time passed without steps: if one thread was better then, the next trial is due at once."""
+        if self.now < self.most:
+            self._left, self._times = 0, _KEEP[0]
+
     def took(self, steps: int, seconds: float) -> None:
         """Take note of what some steps took, all on the threads that were asked for."""
         each = seconds / steps
