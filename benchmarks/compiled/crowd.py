@@ -14,7 +14,7 @@ from benchmarks.compiled.workloads import WORKLOADS
 
 KEYS, MORE = ("lecture", "wide"), 1.05
 FORMS = {"gyaku": ("Gyaku", "compiled, epochs"), "torch": ("PyTorch", "compile, whole step")}
-LONG = 10 * AT_LEAST  # both processes begin together and do not end together: that must not count
+LONG = 20 * AT_LEAST  # both processes begin together and do not end together: that must not count
 
 
 def measure(key: str, peers: dict[str, list[Peer]], rounds: int) -> dict[str, dict[str, Any]]:
