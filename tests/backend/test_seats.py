@@ -118,6 +118,18 @@ def test_long_steps_keep_the_seat(tmp_path: Path, clock: Clock, seconds: float) 
         assert work(clock, (a, 2), steps=1, seconds=1e-3) == [1]
 
 
+def test_work_of_different_lengths_keeps_the_seat(tmp_path: Path, clock: Clock) -> None:
+    a, b = seated(tmp_path, clock), seated(tmp_path, clock)
+    work(clock, (a, 2), (b, 2), seconds=0.12)
+    for long in (True, False) * 20:
+        b.take(2)
+        for _ in range(10 if long else 2):  # 0.12 s and 0.024 s, as the parts of an epoch may be
+            clock.now += 0.01
+            shares = work(clock, (a, 2), steps=1, seconds=2e-3)
+        b.leave()
+        assert shares == [1]
+
+
 def test_a_short_call_beside_a_long_one_does_not_end_it(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
     work(clock, (a, 2), (b, 2), steps=2, seconds=3.0)

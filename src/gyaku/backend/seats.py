@@ -28,7 +28,7 @@ _ROW = struct.Struct("<QdQ")  # a random number that stands for the process, unt
 _LOOK = 0.05  # seconds between two looks at the others
 _SPAN = 0.1  # seconds for which a process that takes short steps says at each look that it is busy
 _GRACE = 0.05  # seconds after long work in which it stays seated
-_AHEAD = 1.0  # seconds that long work may take beyond three times the last: a killed process sits no longer
+_AHEAD = 1.0  # seconds that long work may take beyond three times those lately: a killed process sits no longer
 _LONGEST = 300.0  # seconds: who is said to be busy for longer wrote that before the clock began anew
 _TOUCH = 0.02  # seconds between two notes of calls that are only counted
 
@@ -53,7 +53,7 @@ class Seat:
         self._sought, self._cores = False, 1
         self._who, self._row = secrets.randbits(63) | 1, -1
         self._busy: dict[int, float] = {}  # when work began, by thread of Python
-        self._until = self._took = 0.0  # until when we said to be busy; seconds of the last work
+        self._until = self._took = 0.0  # until when we said to be busy; seconds of the longest work lately
         self._next, self._most, self._asked = 0.0, 0, 0  # the next look; threads wanted since the last, and then
         self._share = 0
         self._counted = 0, 0.0  # ticks of a counter, and when
@@ -69,7 +69,8 @@ class Seat:
         """Say that it has ended."""
         now, me = self._clock(), threading.get_ident()
         with self._lock:
-            self._took = now - self._busy.pop(me, now)
+            took = now - self._busy.pop(me, now)
+            self._took = max(took, self._took / 2)  # the next may be as long as the one before this
             if self._until > now + _SPAN and not self._busy:
                 self._stand(now + _GRACE)
 
@@ -132,7 +133,7 @@ class Seat:
 
     def _stand(self, until: float) -> None:
         """Say that we are busy for a moment only, unless another took our row while we seemed idle."""
-        self._until = until
+        self._until, self._next = until, 0.0  # what comes next is told anew
         if self._path is not None and self._row >= 0:
             with contextlib.suppress(OSError), _opened(self._path) as file:
                 if _rows(file)[self._row][0] == self._who:
