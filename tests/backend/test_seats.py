@@ -56,7 +56,7 @@ def work(clock: Clock, *trainers: tuple[Seat, int], steps: int = 20, seconds: fl
     shares = [0] * len(trainers)
     for _ in range(steps):
         for k, (seat, threads) in enumerate(trainers):
-            shares[k] = seat.take(threads)
+            shares[k] = seat.take(threads, seconds)[0]
         clock.now += seconds
         for seat, _ in trainers:
             seat.leave()
@@ -103,7 +103,7 @@ def test_a_pause_between_two_steps_keeps_the_seat_and_a_longer_one_gives_it_up(t
 def test_a_process_killed_in_the_middle_of_a_step_is_missed_by_nobody(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
     work(clock, (a, 2), (b, 2))
-    b.take(2)
+    b.take(2, 0.02)
     assert work(clock, (a, 2), steps=2) == [1]
     assert work(clock, (a, 2), steps=10) == [2]
 
@@ -111,8 +111,8 @@ def test_a_process_killed_in_the_middle_of_a_step_is_missed_by_nobody(tmp_path: 
 @pytest.mark.parametrize("seconds", [3.0, 25.0, 120.0])
 def test_long_steps_keep_the_seat(tmp_path: Path, clock: Clock, seconds: float) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
-    work(clock, (a, 2), (b, 2), steps=4, seconds=seconds)
-    b.take(2)
+    work(clock, (a, 2), (b, 2), steps=4)
+    b.take(2, seconds)
     for _ in range(20):
         clock.now += seconds * 0.12  # b's step takes 2.4 times as long as its last
         assert work(clock, (a, 2), steps=1, seconds=1e-3) == [1]
@@ -120,9 +120,9 @@ def test_long_steps_keep_the_seat(tmp_path: Path, clock: Clock, seconds: float) 
 
 def test_work_of_different_lengths_keeps_the_seat(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
-    work(clock, (a, 2), (b, 2), seconds=0.12)
+    work(clock, (a, 2), (b, 2))
     for long in (True, False) * 20:
-        b.take(2)
+        b.take(2, 0.12 if long else 0.024)
         for _ in range(10 if long else 2):  # 0.12 s and 0.024 s, as the parts of an epoch may be
             clock.now += 0.01
             shares = work(clock, (a, 2), steps=1, seconds=2e-3)
@@ -132,14 +132,13 @@ def test_work_of_different_lengths_keeps_the_seat(tmp_path: Path, clock: Clock) 
 
 def test_a_short_call_beside_a_long_one_does_not_end_it(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
-    work(clock, (a, 2), (b, 2), steps=2, seconds=3.0)
-    b.take(2)
+    work(clock, (a, 2), (b, 2))
+    b.take(2, 3.0)
 
     def use() -> None:
         for _ in range(3):
-            b.take(1)
-            clock.now += 0.01
-            b.leave()
+            with b.taken(1, 0.01):
+                clock.now += 0.01
 
     thread = threading.Thread(target=use)
     thread.start()
@@ -156,26 +155,27 @@ def test_who_overran_what_it_said_does_not_end_the_row_of_its_follower(tmp_path:
     assert other._row == late._row
     late.leave()
     clock.now += 0.5
-    assert third.take(2) == 1
+    assert third.take(2)[0] == 1
 
 
 def test_an_interrupt_between_taking_and_leaving_heals(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
     a.take(2)  # and never leaves
-    work(clock, (a, 1))
+    work(clock, (a, 1), steps=100)
     assert a._busy == {} and work(clock, (a, 1), (b, 2)) == [1, 1]
     clock.now += 1
     assert work(clock, (b, 2)) == [2]
 
 
-def test_work_inside_work_counts_once(tmp_path: Path, clock: Clock) -> None:
+def test_work_inside_work_counts_once_and_does_not_end_it(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock, 8), seated(tmp_path, clock, 8)
     for _ in range(5):
-        with a.taken(1), a.taken(1):
-            clock.now += 0.02
-        share = b.take(8)
-        b.leave()
-    assert share == 7
+        with a.taken(1, 5.0):
+            for _ in range(10):
+                with a.taken(1, 0.01):
+                    clock.now += 0.01
+                clock.now += 0.4
+                assert work(clock, (b, 8), steps=1, seconds=1e-3) == [7]
 
 
 def test_alone_a_process_has_more_threads_than_cores_if_told_so(tmp_path: Path, clock: Clock) -> None:
@@ -209,9 +209,7 @@ def test_python_threads_that_work_side_by_side_count_each(tmp_path: Path, clock:
         thread.start()
     for _ in range(10):
         begun.wait()
-        share = one.take(4)
-        clock.now += 0.02
-        one.leave()
+        (share,) = work(clock, (one, 4), steps=1)
         ended.wait()
     for thread in threads:
         thread.join()
@@ -220,15 +218,14 @@ def test_python_threads_that_work_side_by_side_count_each(tmp_path: Path, clock:
 
 def test_short_calls_are_only_counted_but_seen(tmp_path: Path, clock: Clock) -> None:
     a, b = seated(tmp_path, clock), seated(tmp_path, clock)
-    ticks, until, notes = 10**6, 0, 0
-    for _ in range(100_000):  # a second of calls of 10 us
-        ticks += 1
+    until, notes, calls = 0, 0, 1
+    for k in range(100_000):  # a second of calls of 10 us
         clock.now += 1e-5
-        if ticks > until:
-            until, notes = ticks + a.count(ticks), notes + 1
-        if ticks % 2000 == 0 and ticks > 1_020_000:
-            assert b.take(2) == 1
-            b.leave()
+        if k > until:
+            calls, notes = a.count(calls), notes + 1
+            until = k + calls
+        if k % 2000 == 0 and k > 20_000:
+            assert work(clock, (b, 2), steps=1, seconds=0.0) == [1]
     assert notes < 120
 
 
@@ -293,9 +290,8 @@ def given(seat: Seat, wanted: int, share: int) -> bool:
     """Work until the seat gives that share; False when it has not within ten seconds."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
-        found = seat.take(wanted)
-        time.sleep(0.005)
-        seat.leave()
+        with seat.taken(wanted, 0.005) as found:
+            time.sleep(0.005)
         if found == share:
             return True
     return False
@@ -316,8 +312,8 @@ def test_threads_of_one_process_do_not_count_each_other_as_others(tmp_path: Path
 
     def use() -> None:
         for _ in range(200):
-            found.add(seat.take(2))
-            seat.leave()
+            with seat.taken(2, 0.0) as share:
+                found.add(share)
 
     threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
@@ -330,8 +326,7 @@ def test_threads_of_one_process_do_not_count_each_other_as_others(tmp_path: Path
 FORK = """
 import os
 from gyaku.backend.seats import seat
-seat._took = 60.0  # so that the row lasts, however slow the machine
-seat.take(2)
+seat.take(2, 60.0)  # the row lasts, however slow the machine
 row, who = seat._row, seat._who
 child = os.fork()
 if child == 0:

@@ -287,6 +287,17 @@ def test_programs_that_share_code_or_run_many_steps_in_between_do_not_mix_memory
             shared[0].explain(*args)
 
 
+def test_a_look_that_gives_up_half_way_leaves_no_address_behind() -> None:
+    call = gy.compile(lambda x, t: x * 2.0 + t, threads=1)
+    x, t = gy.tensor(np.full((4, 4), 1, np.float32)), gy.tensor(np.full((4, 4), 10, np.float32))
+    for _ in range(8):
+        assert call(x, t)._array[0, 0] == 12
+    assert glancing(call)
+    other = gy.tensor(np.full((4, 4), 2, np.float32))
+    assert call(other, gy.tensor(np.full((4, 4), 10.0))).tolist()[0][0] == 14  # its second argument is another dtype
+    assert call(x, t)._array[0, 0] == 12
+
+
 def test_a_key_that_is_renamed_is_seen() -> None:
     table, value = {"a": 2.0, "c": 1.0}, gy.ones(3)
     call = gy.compile(lambda x: (x * table.get("a", 5.0)).sum())

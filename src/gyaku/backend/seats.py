@@ -28,7 +28,7 @@ _ROW = struct.Struct("<QdQ")  # a random number that stands for the process, unt
 _LOOK = 0.05  # seconds between two looks at the others
 _SPAN = 0.1  # seconds for which a process that takes short steps says at each look that it is busy
 _GRACE = 0.05  # seconds after long work in which it stays seated
-_AHEAD = 1.0  # seconds that long work may take beyond three times those lately: a killed process sits no longer
+_AHEAD = 1.0  # seconds that long work may take beyond three times what is expected: a killed process sits no longer
 _LONGEST = 300.0  # seconds: who is said to be busy for longer wrote that before the clock began anew
 _TOUCH = 0.02  # seconds between two notes of calls that are only counted
 
@@ -36,7 +36,7 @@ _TOUCH = 0.02  # seconds between two notes of calls that are only counted
 class Seat:
     """This process's place among those that train.
 
-    Around work: ``share = take(threads)``, then ``leave()``; ``share`` is how many of ``threads`` it should use now.
+    Work stands in ``with taken(threads) as share``, where ``share`` is how many of ``threads`` it should use now.
     ``folder`` is where the table lies (None: the user's cache).
     """
 
@@ -52,52 +52,59 @@ class Seat:
         self._path: Path | None = None
         self._sought, self._cores = False, 1
         self._who, self._row = secrets.randbits(63) | 1, -1
-        self._busy: dict[int, float] = {}  # when work began, by thread of Python
-        self._until = self._took = 0.0  # until when we said to be busy; seconds of the longest work lately
+        self._busy: dict[int, float] = {}  # until when work is expected to last, by thread of Python
+        self._until = 0.0  # until when we said to be busy
         self._next, self._most, self._asked = 0.0, 0, 0  # the next look; threads wanted since the last, and then
         self._share = 0
-        self._counted = 0, 0.0  # ticks of a counter, and when
+        self._counted = 0.0  # when short calls were counted last
 
-    def take(self, threads: int) -> int:
-        """Say that work on up to ``threads`` threads begins; return how many it should use."""
+    def take(self, threads: int, seconds: float | None = None) -> tuple[int, bool]:
+        """Say that work on up to ``threads`` threads begins; return how many it should use, and what to give ``leave``.
+
+        ``seconds`` is about what it takes (None: nobody knows).
+        """
         now, me = self._clock(), threading.get_ident()
         with self._lock:
-            self._busy[me] = now
-            return min(threads, self._shared(max(threads, len(self._busy)), now))
+            long = seconds is None or seconds >= _LOOK
+            until = now + (min(_AHEAD + 3 * (seconds or 0.0), _LONGEST) if long else _SPAN)
+            before = self._busy.get(me, 0.0)  # of work that this is inside of, or that an interrupt left behind
+            self._busy[me] = max(until, before)
+            if long and until > self._until:
+                self._next = now  # others must know before it begins
+            return min(threads, self._shared(max(threads, len(self._busy)), now)), before <= now
 
-    def leave(self) -> None:
+    def leave(self, outermost: bool = True) -> None:
         """Say that it has ended."""
         now, me = self._clock(), threading.get_ident()
         with self._lock:
-            took = now - self._busy.pop(me, now)
-            self._took = max(took, self._took / 2)  # the next may be as long as the one before this
-            if self._until > now + _SPAN and not self._busy:
-                self._stand(now + _GRACE)
+            if outermost:
+                self._busy.pop(me, None)
+                if self._until > now + _SPAN and not self._busy:
+                    self._stand(now + _GRACE)
 
     @contextlib.contextmanager
-    def taken(self, threads: int) -> Iterator[int]:
+    def taken(self, threads: int, seconds: float | None = None) -> Iterator[int]:
         """Take, give the share, and leave."""
-        share = self.take(threads)
+        share, outermost = self.take(threads, seconds)
         try:
             yield share
         finally:
-            self.leave()
+            self.leave(outermost)
 
     def share(self, threads: int) -> int:
         """Return how many of ``threads`` this process should use."""
         with self._lock:
             return min(threads, self._shared(threads, self._clock()))
 
-    def count(self, ticks: int) -> int:
-        """Note that short calls on one thread are made, of which each moves a counter, now at ``ticks``.
+    def count(self, calls: int) -> int:
+        """Note that about ``calls`` short calls on one thread were made since this was noted last.
 
-        Returns by how much it may move until this has to be noted again: that saves a look at the clock each time.
+        Returns after how many to note it again: counting them saves a look at the clock each time.
         """
-        with self.taken(1):
-            now, (before, then) = self._clock(), self._counted
-            self._counted = ticks, now
-        moved = max(1, ticks - before)
-        return min(4 * moved, int(moved * _TOUCH / max(now - then, 1e-9)))
+        with self.taken(1, 0.0):
+            now, then = self._clock(), self._counted
+            self._counted = now
+        return max(1, min(4 * calls, int(calls * _TOUCH / max(now - then, 1e-9))))
 
     def _shared(self, threads: int, now: float) -> int:
         self._most = max(self._most, threads)
@@ -111,8 +118,8 @@ class Seat:
         if not self._sought:
             self._sought, self._path, self._cores = True, _place(self._folder), self._count or cores()
         self._share = self._asked  # alone, a process has what it was told to use
-        ahead = _SPAN if 0 < self._took < _LOOK else min(_AHEAD + 3 * self._took, _LONGEST)
-        self._until = max(now + ahead, self._until) if len(self._busy) > 1 else now + ahead
+        self._busy = {k: end for k, end in self._busy.items() if end > now}
+        self._until = max(self._busy.values(), default=now + _SPAN)
         if self._path is not None:
             with contextlib.suppress(OSError), _opened(self._path) as file:
                 self._share = self._seated(file, now)
@@ -159,12 +166,19 @@ def fair_share(mine: tuple[int, int], others: list[tuple[int, int]], count: int)
 
 def _place(folder: Path | None) -> Path | None:
     """Return the table of those who may run on the same cores of the same machine; None where it cannot be had."""
-    name = hashlib.sha256(f"{socket.gethostname()} {core_numbers()}".encode()).hexdigest()[:24]
+    name = hashlib.sha256(f"{socket.gethostname()} {_boot()} {core_numbers()}".encode()).hexdigest()[:24]
     try:
         where = private_folder(user_cache() / "seats" if folder is None else folder)
     except RuntimeError:  # a user without a home
         return None
     return None if where is None else where / name
+
+
+def _boot() -> str:
+    """Return what stands for the time since the system was started, where it tells: clocks begin anew then."""
+    with contextlib.suppress(OSError), open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read()
+    return ""
 
 
 def _opened(path: Path) -> Any:

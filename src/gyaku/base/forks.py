@@ -1,4 +1,7 @@
-"""Locks in a process that was forked: threads do not come along, so a lock that one of them held would never open."""
+"""Locks in a process that was forked: threads do not come along, so a lock that one of them held would never open.
+
+What such a thread was changing stays as it was at that moment.
+"""
 
 from __future__ import annotations
 

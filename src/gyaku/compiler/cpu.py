@@ -24,6 +24,7 @@ from gyaku.compiler.primitives import evaluate
 from gyaku.compiler.program import Program, Var
 from gyaku.compiler.views import Storage, View, whole
 
+_PART = 0.2  # seconds that a part of a run takes about, unless a step takes longer
 _PAUSE = 0.5  # seconds after which other processes may have come or gone
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
 
@@ -43,7 +44,7 @@ class Code:
 
 
 class Executable:
-    """A program ready to run, with its own work memory.
+    """A program ready to run.
 
     ``run(arrays)`` runs one step; ``run_steps`` many. Arrays are C-contiguous NumPy arrays of the program's inputs
     (Python numbers for weak scalars). State is written into the arrays given.
@@ -54,7 +55,7 @@ class Executable:
         program = self.program
         self.threads = sensible_threads(program) if threads is None else threads
         self._free, self._paces = threads is None, dict[int, Pace]()  # by most threads
-        self._ended = 0.0  # when the last run did
+        self._ended = self._each = 0.0  # when the last run did; seconds of each of its steps
         Fusion(program)  # refuses what machine code cannot express
         self._codes: dict[Any, Filled] = {}
 
@@ -63,7 +64,9 @@ class Executable:
         key = gathered, threads or self.threads
         if key not in self._codes:
             alone = self.threads == 1 and not gathered  # such calls may come without ``run``
-            self._codes[key] = Filled(Code(self.program, key[1], gathered, self.timed), lent=not alone)
+            code = Code(self.program, key[1], gathered, self.timed)
+            # In a callback Python runs, and a signal's handler may use the same memory.
+            self._codes[key] = Filled(code, lent=not alone and not code.emitter.callbacks)
         return self._codes[key]
 
     def alone(self) -> Filled | None:
@@ -98,7 +101,9 @@ class Executable:
     def _run(self, arrays: Sequence[Any], varying: Any, gathered: Any, results: list[Any], steps: int) -> None:
         which, done = tuple(sorted(gathered)), 0
         while done < steps:
-            share = seat.take(self.threads)
+            share, outermost = seat.take(
+                self.threads, max(self._each, min((steps - done) * self._each, _PART)) if self._each else None
+            )
             try:
                 pace = self._pace(share)
                 bound, part = self.bound(which, pace.threads()), slice(done, min(steps, done + pace.steps))
@@ -112,9 +117,10 @@ class Executable:
                     rows = {i: (a, r[part]) for i, (a, r) in gathered.items()}
                     bound.run(arrays, some, rows, [r[part] for r in results], part.stop - done, stacked=True)
                 self._ended = time.perf_counter()
+                self._each = (self._ended - began) / (part.stop - done)
                 pace.took(part.stop - done, self._ended - began)
             finally:
-                seat.leave()
+                seat.leave(outermost)
             done = part.stop
 
     def _pace(self, share: int) -> Pace:
@@ -213,8 +219,9 @@ class Filled:
                 array = results[self.which_result[index]]
                 stride = array.strides[0] if steps > 1 or stacked else 0
             if array is not held[row]:  # asking an array for its address takes longer than a small step
-                held[row] = array
+                held[row] = None  # an interrupt here must not leave an address that seems to be another's
                 table[row, 0] = array.ctypes.data
+                held[row] = array
             if stride != self.strides[row]:
                 table[row, 1] = self.strides[row] = stride
         if not (varying or gathered or stacked) and steps == 1:
@@ -222,6 +229,7 @@ class Filled:
         if self.code.threads == 1:
             self.code.functions[0](self.address, steps, self.gate)
         else:
+            self.sync[0] = 0  # a process forked in the middle of a run has inherited who arrived
             run_together(self.code.functions, self.finished, self.address, steps, self.gate)
         for callback in self.callbacks:
             callback.raise_error()
@@ -240,20 +248,27 @@ class Callback:
         self.address = int(ctypes.cast(self.function, ctypes.c_void_p).value or 0)
 
     def _run(self, places: int) -> None:
-        try:
-            given = iter((ctypes.c_void_p * (len(self.views) + len(self.stores))).from_address(places))
-            values = {v: _seen(next(given), view) for v, view in zip(self.equation.vars, self.views, strict=True)}
-            with np.errstate(all="ignore"):
-                y = evaluate(
-                    self.equation.op,
-                    self.params,
-                    [_number(v, values) if type(v) is Var else v for v in self.equation.inputs],
-                )
-            ys = y if isinstance(y, tuple) else (y,)
-            for v, k in self.stores:
-                _seen(next(given), whole(Storage("work", 0, v.dtype, v.size), v.shape))[...] = ys[k]
-        except BaseException as error:  # a callback cannot raise through machine code: it is raised after the run
-            self.error = self.error or error
+        while True:
+            try:
+                return self._evaluate(places)
+            except Exception as error:  # a callback cannot raise through machine code: it is raised after the run
+                self.error = self.error or error
+                return None
+            except BaseException as error:  # Ctrl-C: the step is to be whole, so once more
+                self.error = self.error or error
+
+    def _evaluate(self, places: int) -> None:
+        given = iter((ctypes.c_void_p * (len(self.views) + len(self.stores))).from_address(places))
+        values = {v: _seen(next(given), view) for v, view in zip(self.equation.vars, self.views, strict=True)}
+        with np.errstate(all="ignore"):
+            y = evaluate(
+                self.equation.op,
+                self.params,
+                [_number(v, values) if type(v) is Var else v for v in self.equation.inputs],
+            )
+        ys = y if isinstance(y, tuple) else (y,)
+        for v, k in self.stores:
+            _seen(next(given), whole(Storage("work", 0, v.dtype, v.size), v.shape))[...] = ys[k]
 
     def raise_error(self) -> None:
         """Raise what NumPy raised during the run."""

@@ -112,11 +112,11 @@ class Quick(Still):
         usual = not (bound.draws or bound.graded or traced.hypers)  # only the write times change
         self.function, self.usual = filled.code.functions[0], usual
         # a step that is over sooner than other threads would notice needs no call of its own
-        work = work_of(traced.program)
+        self.work = work = work_of(traced.program)
         self.within, self.short = usual and not bound.rngs and work < _SOON, work < _SHORT
         step = (filled.code.library.address("run_0"), filled.gate) if self.within else (0, 0)
         super().__init__(bound, arrays, len(kinds), filled.address, bound.times if usual else (), step)
-        self.until = 0  # the write time at which other processes are told again that this one trains
+        self.until, self.calls = 0, 1  # the write time at which other processes are told again that this one trains
         self.only = result.number if type(result) is Leaf and result.kind == "tensor" else None
 
     def _place(self, argument: int) -> int:
@@ -131,19 +131,20 @@ class Quick(Still):
         results = [make(shape, dtype) for make, shape, dtype in self.made]
         now = clock()
         if now > self.until and self.short:
-            self.until = now + seat.count(now)
+            self.calls = seat.count(self.calls)
+            self.until = now + self.calls
+        held = filled.held
+        for row in self.moved:  # before the look, which enters addresses and may give up half-way
+            held[row] = None
         if not self.holds(args, results, now):
             return None
-        held = filled.held
-        for row in self.moved:
-            held[row] = None  # the table has other addresses now
         for g, buffer in bound.rngs:
             buffer[0], buffer[1], buffer[2] = g.seed, g.stream, g.counter
         if not self.within:
             if self.short:
                 self.function(filled.address, 1, filled.gate)
             else:
-                with seat.taken(1):
+                with seat.taken(1, self.work):
                     self.function(filled.address, 1, filled.gate)
             if not self.usual:
                 bound.after_alike(args, 1, results)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class Loop:
         self.sums = [0.0, 0.0, 0.0]  # loss, score and samples of this epoch so far
         self.best: tuple[float, float] | None = None
         self.best_weights: dict[str, Array] = {}
-        self.reason, self.blas = "", 0
+        self.reason, self.blas, self.lasts = "", 0, dict[str, float]()
 
     @property
     def lr(self) -> float:
@@ -159,11 +159,15 @@ class Loop:
         if self.batch > before:
             self._emit("on_steps_end")
 
-    def _products(self) -> int:
-        """Return how many threads NumPy's products use in this loop."""
+    @contextmanager
+    def _seated(self, what: str) -> Iterator[None]:
+        """Let other processes know of NumPy's threads, while work goes on that takes about as long as the last time."""
         if self.blas == 0:
             self.blas = max(1, blas_threads()) if self.data.on == CPU else 1
-        return self.blas
+        with seat.taken(self.blas, self.lasts.get(what)):
+            began = time.perf_counter()
+            yield
+            self.lasts[what] = time.perf_counter() - began
 
     def _maybe_save(self) -> None:
         """Save in the middle of an epoch: when asked to stop, and from time to time."""
@@ -177,7 +181,7 @@ class Loop:
         default_generator.set_state(self.data.root.split(f"layers/{self.epoch}/{self.batch}").get_state())
         x, t = self.data.take(self.epoch, self.batch)
         self._emit("on_batch_start")
-        with seat.taken(self._products()):
+        with self._seated("batch"):
             self._train(x, t)
         self._emit("on_batch_end")
         self.batch += 1
@@ -301,7 +305,7 @@ class Loop:
         row: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "lr": self.lr}
         row |= {"train_loss": loss / n, f"train_{metric}": self.objective.figure(score, int(n))}
         if self.dev is not None:
-            with seat.taken(self._products()):
+            with self._seated("dev"):
                 found = evaluate(self.model, *self.dev, self.objective)
             row |= {f"dev_{name}": value for name, value in found.items()}
         self.schedule.after_epoch(row.get("dev_loss", row["train_loss"]))
