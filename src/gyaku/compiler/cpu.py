@@ -101,9 +101,7 @@ class Executable:
     def _run(self, arrays: Sequence[Any], varying: Any, gathered: Any, results: list[Any], steps: int) -> None:
         which, done = tuple(sorted(gathered)), 0
         while done < steps:
-            share, outermost = seat.take(
-                self.threads, max(self._each, min((steps - done) * self._each, _PART)) if self._each else None
-            )
+            share, outermost = seat.take(self.threads, self._expected(steps - done))
             try:
                 pace = self._pace(share)
                 bound, part = self.bound(which, pace.threads()), slice(done, min(steps, done + pace.steps))
@@ -122,6 +120,10 @@ class Executable:
             finally:
                 seat.leave(outermost)
             done = part.stop
+
+    def _expected(self, steps: int) -> float | None:
+        """Return about how many seconds the next part of so many steps takes; None before the first run."""
+        return max(self._each, min(steps * self._each, _PART)) or None
 
     def _pace(self, share: int) -> Pace:
         """Return what chooses the threads where at most ``share`` are there."""

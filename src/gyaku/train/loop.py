@@ -242,8 +242,7 @@ class Loop:
         """Run some batches of one size from the present one on, and move the schedule along."""
         groups, many = self.optimizer.param_groups, self.schedule.each_batch and steps > 1
         if not many:
-            with self.interrupt.core():
-                found = compiled.run(self.epoch, self.batch, steps, {})
+            found = self._run(compiled, steps, {})
             for _ in range(steps):
                 self.schedule.after_batch()
             return found
@@ -251,11 +250,14 @@ class Loop:
         behind = {(i, name): groups[i][name] for i, name in moved}
         for (i, name), values in moved.items():
             groups[i][name] = tuple(values[0].tolist()) if values.ndim > 1 else float(values[0])
-        with self.interrupt.core():
-            found = compiled.run(self.epoch, self.batch, steps, moved)
+        found = self._run(compiled, steps, moved)
         for (i, name), value in behind.items():
             groups[i][name] = value
         return found
+
+    def _run(self, compiled: CompiledStep, steps: int, hyper: dict[tuple[int, str], Array]) -> tuple[Array, Array]:
+        with self.interrupt.core():
+            return compiled.run(self.epoch, self.batch, steps, hyper)
 
     def _keep(self) -> None:
         """Keep the state from time to time, so that a step that diverges can be gone back to."""

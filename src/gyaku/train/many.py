@@ -107,8 +107,8 @@ def side_by_side(jobs: Sequence[Callable[[Interrupt], Result]], workers: int | N
     if workers is not None and workers < 1:
         raise ArgumentError("workers", "at least 1", str(workers))
     limited = limited_threads(1) if can_limit_threads() else nullcontext()
-    count, shared = workers or cores(), Shared(all_at_once=workers is not None)
-    with limited, shared as interrupt, ThreadPoolExecutor(count, "gyaku-train") as pool:
+    shared = Shared() if workers is None else Interrupt()  # a number that was asked for is kept: nobody waits
+    with limited, shared as interrupt, ThreadPoolExecutor(workers or cores(), "gyaku-train") as pool:
         futures = [pool.submit(_begun, job, interrupt) for job in jobs]
         failed = _finished(futures, interrupt)
     if failed is not None:
@@ -142,26 +142,23 @@ def _finished(futures: Sequence[Future[Any]], interrupt: Interrupt) -> BaseExcep
 class Shared(Interrupt):
     """One wish to stop for all loops, of which only as many train at a time as there are cores for them.
 
-    They come in the order in which they asked. With ``all_at_once`` nobody waits.
+    They come in the order in which they asked.
     """
 
-    def __init__(self, all_at_once: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.all_at_once = all_at_once
         self.training, self.waiting, self.moved = 0, deque[object](), threading.Condition()
 
     @contextmanager
     def core(self) -> Iterator[None]:
         """Wait for a core, and hold it inside the block."""
-        if not self.all_at_once:
-            self._take()
+        self._take()
         try:
             yield
         finally:
-            if not self.all_at_once:
-                with self.moved:
-                    self.training -= 1
-                    self.moved.notify_all()
+            with self.moved:
+                self.training -= 1
+                self.moved.notify_all()
 
     def _take(self) -> None:
         me = object()
